@@ -1,8 +1,10 @@
 """A video as a value: `Clip` shows, scales, saves and loads itself; `contact_sheet`, `grid` and `compare` arrange clips."""
 
 import dataclasses
+import io
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -11,8 +13,12 @@ import numpy as np
 from .atomic import atomic_path
 from .errors import CourseError
 
-SUFFIXES = (".mp4", ".gif", ".webp", ".png")
-SHOWN_HEIGHT = 192  # px: smaller frames are enlarged to about this height on the page
+SUFFIXES = (".mp4", ".gif", ".webp", ".png")  # what `save` writes
+PICTURES = (".gif", ".webp", ".png", ".apng", ".jpg", ".jpeg", ".bmp")
+VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v")
+SHOWN_HEIGHT, SHOWN_WIDTH = 192, 960  # px: on the page, small frames grow to about this height, and none is wider
+SHOWN_BYTES = 64 * 1024  # of one clip on the page: a notebook holds about fifteen and stays under 1 MB
+LOADED_BYTES = 2**29  # of pixels that `load` takes at most
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,7 +49,7 @@ class Clip:
             )
         if frames.ndim != 4 or frames.shape[-1] not in (1, 3) or 0 in frames.shape:
             raise CourseError(
-                f"Clip needs frames of shape (time, height, width, channels), none of them 0 and channels 1 or 3, got {frames.shape}."
+                f"Clip needs frames of shape (time, height, width, channels), no side 0 and channels 1 or 3, got {frames.shape}."
             )
         if not (math.isfinite(self.fps) and self.fps > 0):
             raise CourseError(f"Clip needs a positive number of frames per second, got {self.fps}.")
@@ -61,29 +67,33 @@ class Clip:
         Raises:
             CourseError: NaN or infinite values, or no video's shape.
         """
-        frames = np.asarray(frames, dtype=np.float32)
+        frames = np.asarray(frames)
+        if frames.dtype.kind in "biu":
+            raise CourseError(f"Clip.from_float needs values in [-1, 1], got {frames.dtype}; for pixels 0..255 use Clip(frames).")
         bad = frames.size - int(np.isfinite(frames).sum())
         if bad:
-            raise CourseError(f"{bad} of the {frames.size} values of this video {frames.shape} are NaN or infinite, so it can't be shown.")
+            raise CourseError(
+                f"{bad} of the {frames.size} values of this video {frames.shape} are NaN or infinite, so it can't be shown."
+            )
         return cls(to_uint8(frames), fps=fps, caption=caption)
 
     @classmethod
     def load(cls, path):
-        """The clip stored in a file: mp4 (or whatever else FFmpeg decodes), gif, webp, or (animated) png.
+        """The clip stored in a file: mp4, webm, mov, mkv, avi, gif, webp, (animated) png, jpg or bmp.
 
         Args:
             path: str or Path.
 
         Raises:
-            CourseError: the file is missing, truncated or no video.
+            CourseError: the file is missing, truncated, no video, or too long to be held in memory.
         """
         path = Path(path)
         if not path.is_file():
-            raise CourseError(f"There is no file {path}.")
+            raise CourseError(f"{path} is a folder, Clip.load needs a file." if path.is_dir() else f"There is no file {path}.")
+        if path.suffix.lower() not in VIDEOS + PICTURES:
+            raise CourseError(f"Can't load a clip from {path}: the suffix must be one of {', '.join(VIDEOS + PICTURES)}.")
         try:
-            if path.suffix.lower() in (".gif", ".webp", ".png", ".jpg", ".jpeg"):
-                return _load_picture(path)
-            return _load_video(path)
+            return _load(path)
         except CourseError:
             raise
         except Exception as error:  # decoders raise whatever they like on damaged files
@@ -92,7 +102,9 @@ class Clip:
     def save(self, path, scale=1):
         """Writes the clip as .mp4, .gif, .webp or .png (animated), whole or not at all.
 
-        mp4 and gif lose a little quality; png and webp keep every pixel.
+        mp4 and gif lose a little quality; png and webp keep every pixel. A note in the file tells `load` the number of frames,
+        the exact frame rate and the caption, which the formats themselves would round or lose. mp4 shares one colour among
+        2x2 pixels, so frames with a side that is odd or below 256 are stored with every pixel doubled; `load` halves them again.
 
         Args:
             path: str or Path; the suffix chooses the format.
@@ -102,7 +114,7 @@ class Clip:
             Path of the file.
 
         Raises:
-            CourseError: unknown suffix, a size that the format can't hold, a full disk.
+            CourseError: unknown suffix, a full disk.
         """
         path = Path(path)
         suffix = path.suffix.lower()
@@ -111,7 +123,7 @@ class Clip:
         clip = self.enlarged(scale)
         with atomic_path(path) as temporary:
             if suffix == ".mp4":
-                _save_mp4(clip, temporary, path)
+                _save_mp4(clip, temporary)
             else:
                 temporary.write_bytes(_encode_picture(clip, suffix))
         return path
@@ -131,8 +143,15 @@ class Clip:
         return f"Clip({t} frame{'s' if t > 1 else ''}, {w}x{h} {'RGB' if c == 3 else 'grey'}, {self.fps:g} fps)"
 
     def _repr_png_(self):
-        scale = max(1, SHOWN_HEIGHT // self.frames.shape[1])
-        return _encode_picture(self.enlarged(scale), ".png")
+        """Exact where that is small; else with one palette of ever fewer colours for all frames."""
+        clip = _shrunk(self)
+        height, width = clip.frames.shape[1:3]
+        scale = max(1, min(SHOWN_HEIGHT // height, SHOWN_WIDTH // width))
+        picture = _encode_picture(clip.enlarged(scale), ".png")
+        for colours in (256, 64):
+            if len(picture) > SHOWN_BYTES:
+                picture = _encode_palette_png(clip, scale, colours)
+        return picture
 
 
 def to_uint8(frames):
@@ -236,89 +255,226 @@ def _padded_to(clip, width):
     return Clip(frames, fps=clip.fps)
 
 
-def _encode_picture(clip, suffix):
-    """The bytes of an animated gif, webp or png. A note in the file keeps what the format would lose: encoders merge equal
-    frames into one that lasts longer, and gif rounds durations to 10 ms."""
-    from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
+def decode(path):
+    """The frames of a video or picture file, one at a time: upright, without transparency, never the whole file in memory.
 
-    note = json.dumps({"frames": len(clip), "fps": clip.fps, "caption": clip.caption})
-    options = {"extension": suffix, "plugin": "pillow", "is_batch": True, "duration": 1000 / clip.fps, "loop": 0}
+    Args:
+        path: str or Path, its suffix one of VIDEOS or PICTURES.
+
+    Yields:
+        (start, end, picture): when the frame is shown, in seconds from the start of the first, and a function that gives it as
+        a Pillow image of mode "RGB" or "L"; it converts only when called, so skipped frames cost little.
+
+    Raises:
+        Whatever the decoders raise on damaged files.
+    """
+    return _decode_picture(path) if Path(path).suffix.lower() in PICTURES else _decode_video(path)
+
+
+def _decode_video(path):
+    import av
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        spacing = 1 / float(stream.average_rate or 25)
+        first, end = None, 0.0
+        for number, frame in enumerate(container.decode(stream)):
+            time = number * spacing if frame.time is None else frame.time
+            first = time if first is None else first
+            lasts = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else spacing
+            end = time - first + lasts
+            yield time - first, end, lambda frame=frame: _upright(frame)
+        promised = _promised_seconds(container, stream)
+    if promised - end > max(3 * spacing, 0.05 * promised):
+        raise CourseError(f"{path} was cut short: it holds {end:.2f} of {promised:.2f} seconds.")
+
+
+def _promised_seconds(container, stream):
+    """How long the header says the video lasts; 0 where it doesn't say, or speaks of the sound as well."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration and not container.streams.audio else 0.0
+
+
+def _upright(frame):
+    return frame.to_image().rotate(frame.rotation, expand=True)  # phones film sideways and note the angle
+
+
+def _decode_picture(path):
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as image:
+        start = 0.0
+        for i in range(getattr(image, "n_frames", 1)):
+            image.seek(i)
+            image.load()
+            end = start + (image.info.get("duration") or 100) / 1000  # browsers, too, read "no duration" as 0.1 s
+            flat = _flat(ImageOps.exif_transpose(image))
+            yield start, end, lambda flat=flat: flat
+            start = end
+
+
+def _flat(image):
+    """A Pillow image as "RGB" or "L", its transparent parts white."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):  # convert("L") would clip instead of scaling
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _load(path):
+    note = _read_note(path)
+    starts, ends, images, size = [], [], [], 0
+    for start, end, picture in decode(path):
+        images.append(picture())
+        starts.append(start)
+        ends.append(end)
+        size += images[-1].width * images[-1].height * 3
+        if size > LOADED_BYTES:
+            raise CourseError(
+                f"{path} is too long to be held in memory at full size ({LOADED_BYTES >> 20} MB): "
+                "vidgen_tf.worlds.files reads it in pieces of the size you ask for."
+            )
+    if not images:
+        raise CourseError(f"{path} holds no frames: is it damaged or cut short?")
+    grey = note["channels"] == 1 if note else all(image.mode == "L" for image in images)
+    frames = np.stack([np.asarray(image.convert("L" if grey else "RGB")) for image in images])
+    frames = frames[..., None] if grey else frames
+    if note:
+        return _as_noted(frames, np.array(ends), note, path)
+    repeats = np.ones(len(frames), int)
+    if path.suffix.lower() in PICTURES:  # one that lasts longer stands for several equal frames
+        durations = np.subtract(ends, starts)
+        repeats = np.maximum(1, np.rint(durations / durations.min()).astype(int))
+    return Clip(frames.repeat(repeats, axis=0), fps=round(float(repeats.sum() / ends[-1]), 2))
+
+
+def _as_noted(frames, ends, note, path):
+    """Undoes what formats do to frames: encoders of pictures merge equal ones, and `_save_mp4` doubles pixels."""
+    if path.suffix.lower() in VIDEOS and len(frames) != note["frames"]:
+        raise CourseError(f"{path} holds {len(frames)} of its {note['frames']} frames: it was cut short.")
+    shown = np.searchsorted(ends / ends[-1] * note["frames"], np.arange(note["frames"]) + 0.5)
+    frames = frames[shown]
+    if note["doubled"]:
+        t, h, w, c = frames.shape
+        frames = np.rint(frames.reshape(t, h // 2, 2, w // 2, 2, c).mean(axis=(2, 4))).astype(np.uint8)
+    return Clip(frames, fps=note["fps"], caption=note["caption"])
+
+
+def _note(clip, doubled=False):
+    return json.dumps(
+        {
+            "vidgen_tf": 1,
+            "frames": len(clip),
+            "channels": clip.frames.shape[-1],
+            "fps": float(clip.fps),
+            "caption": clip.caption,
+            "doubled": doubled,
+        }
+    )
+
+
+def _read_note(path):
+    """The note that `save` left in a file, or None."""
+    import av
+    from PIL import Image
+
+    suffix = path.suffix.lower()
+    if suffix in VIDEOS:
+        with av.open(str(path)) as container:
+            text = container.metadata.get("comment", "")
+    else:
+        with Image.open(path) as image:
+            text = image.getexif().get(EXIF_DESCRIPTION, "") if suffix == ".webp" else image.info.get("comment", "")
+    try:
+        note = json.loads(text)
+        return note if note.get("vidgen_tf") == 1 else None
+    except (ValueError, AttributeError):  # other people's comments
+        return None
+
+
+EXIF_DESCRIPTION = 0x010E
+
+
+def _encode_picture(clip, suffix):
+    """The bytes of an animated gif, webp or png."""
+    from PIL import Image
+
+    options = {"extension": suffix, "plugin": "pillow", "is_batch": True, "duration": _durations(clip, suffix), "loop": 0}
     if suffix == ".png":
-        info = PngInfo()
-        info.add_itxt("vidgen_tf", note)
-        options |= {"pnginfo": info, "optimize": False}
+        options |= {"pnginfo": _png_note(clip)}
     elif suffix == ".gif":
-        options |= {"comment": note.encode()}
+        options |= {"comment": _note(clip).encode()}
     else:
         exif = Image.Exif()
-        exif[0x010E] = note  # ImageDescription
-        options |= {"exif": exif, "lossless": True, "duration": round(1000 / clip.fps)}
+        exif[EXIF_DESCRIPTION] = _note(clip)
+        options |= {"exif": exif, "lossless": True}
     frames = clip.frames[..., 0] if clip.frames.shape[-1] == 1 else clip.frames
     return iio.imwrite("<bytes>", frames, **options)
 
 
-def _load_picture(path):
-    """Decodes gif, webp, png or jpeg, and undoes the merging of equal frames."""
+def _encode_palette_png(clip, scale, colours):
+    """The bytes of an animated png, enlarged, with at most `colours` colours, the same in every frame: no flicker."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        count = getattr(image, "n_frames", 1)
-        grey = image.mode in ("1", "L", "I;16", "I") and path.suffix.lower() != ".gif"
-        frames, durations = [], []
-        for i in range(count):
-            image.seek(i)
-            frames.append(np.asarray(image.convert("L" if grey else "RGB")))
-            durations.append(image.info.get("duration", 0) or 100)
-        note = _read_note(image, path.suffix.lower())
-    frames = np.stack(frames)
-    frames = frames[..., None] if grey else frames
-    if note:
-        ends = np.cumsum(durations) / np.sum(durations) * note["frames"]
-        frames = frames[np.searchsorted(ends, np.arange(note["frames"]) + 0.5)]
-        return Clip(frames, fps=note["fps"], caption=note["caption"])
-    step = min(durations)
-    frames = frames.repeat([max(1, round(d / step)) for d in durations], axis=0)
-    return Clip(frames, fps=1000 / step)
-
-
-def _read_note(image, suffix):
-    try:
-        if suffix == ".png":
-            return json.loads(image.text["vidgen_tf"])
-        if suffix == ".gif":
-            return json.loads(image.info["comment"])
-        return json.loads(image.getexif()[0x010E])
-    except (KeyError, ValueError, AttributeError, TypeError):
-        return None
-
-
-def _save_mp4(clip, temporary, path):
     t, h, w, _ = clip.frames.shape
-    if h % 2 or w % 2:
-        raise CourseError(f"mp4 needs an even height and width, {path.name} would be {w}x{h}: save with scale=2, or as .png or .webp.")
-    frames = np.broadcast_to(clip.frames, (t, h, w, 3))
-    with iio.imopen(temporary, "w", plugin="pyav") as file:
-        file.init_video_stream("libx264", fps=_as_fraction(clip.fps), pixel_format="yuv420p")
-        file._video_stream.options = {"crf": "12"}  # near-transparent: small frames cost little
-        if clip.caption:
-            file.container_metadata["comment"] = clip.caption
-        for frame in frames:
-            file.write_frame(frame)
+    column = Image.fromarray(np.broadcast_to(clip.frames, (t, h, w, 3)).reshape(t * h, w, 3))
+    column = column.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    frames = np.asarray(column).reshape(t, h, w).repeat(scale, axis=1).repeat(scale, axis=2)
+    images = [Image.fromarray(frame) for frame in frames]
+    for image in images:
+        image.putpalette(column.getpalette())
+    data = io.BytesIO()
+    timing = {"duration": _durations(clip, ".png"), "loop": 0}
+    images[0].save(data, "PNG", save_all=True, append_images=images[1:], pnginfo=_png_note(clip), **timing)
+    return data.getvalue()
 
 
-def _as_fraction(fps):
-    from fractions import Fraction
+def _png_note(clip):
+    from PIL.PngImagePlugin import PngInfo
 
-    return Fraction(fps).limit_denominator(1001)
-
-
-def _load_video(path):
-    with iio.imopen(path, "r", plugin="pyav") as file:
-        meta = file.metadata()
-        frames = file.read()
-    if not len(frames):
-        raise CourseError(f"{path} holds no frames.")
-    return Clip(frames, fps=float(meta.get("fps") or 25), caption=meta.get("comment"))
+    info = PngInfo()
+    info.add_itxt("comment", _note(clip))
+    return info
 
 
+def _durations(clip, suffix):
+    """Whole milliseconds, for gif whole hundredths of a second, whose rounding errors don't add up over the clip."""
+    tick = 10 if suffix == ".gif" else 1
+    ends = np.rint(np.arange(len(clip) + 1) * 1000 / clip.fps / tick).astype(int) * tick
+    durations = np.maximum(np.diff(ends), 2 * tick).tolist()  # browsers slow down what is shorter
+    return durations if len(clip) > 1 else durations[0]  # Pillow takes no list for a single frame
+
+
+def _shrunk(clip):
+    """A clip too large for the page, reduced by a whole number."""
+    from PIL import Image
+
+    step = math.ceil(max(clip.frames.shape[1:3]) / SHOWN_WIDTH)
+    if step == 1:
+        return clip
+    images = [Image.fromarray(frame.squeeze(-1) if frame.shape[-1] == 1 else frame).reduce(step) for frame in clip.frames]
+    frames = np.stack([np.asarray(image) for image in images])
+    return dataclasses.replace(clip, frames=frames.reshape(*frames.shape[:3], -1))
+
+
+def _save_mp4(clip, temporary):
+    import av  # imageio's door to it has no option for the quality
+
+    doubled = bool(min(clip.frames.shape[1:3]) < 256 or clip.frames.shape[1] % 2 or clip.frames.shape[2] % 2)
+    frames = clip.enlarged(2 if doubled else 1).frames
+    t, h, w, _ = frames.shape
+    options = {"crf": "12", "x264-params": "colormatrix=smpte170m"}  # near-transparent; and players needn't guess the colours
+    faststart = {"movflags": "+faststart"}  # plays while it loads, and a file cut short still has its note
+    with av.open(str(temporary), "w", options=faststart) as container:
+        container.metadata["comment"] = _note(clip, doubled)
+        stream = container.add_stream("libx264", rate=Fraction(clip.fps).limit_denominator(1001), options=options)
+        stream.width, stream.height, stream.pix_fmt = w, h, "yuv420p"  # the one pixel format that every browser plays
+        for frame in np.broadcast_to(frames, (t, h, w, 3)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        container.mux(stream.encode(None))

@@ -49,7 +49,7 @@ def make(count, *, seed, start=0, size=32):
     """Draws clips of 16 frames at 8 fps.
 
     Half of the clips show one object, half two. Of those with two, a quarter collide elastically (head-on along x, mass = area);
-    in the others each object moves on its own, and the second passes in front of the first.
+    in the others each object moves on its own, and the second passes in front of the first. Two objects differ in colour.
 
     Args:
         count: how many clips.
@@ -100,9 +100,10 @@ def _simulate(u):
     shape, color, large, motion = (np.empty((n, 2), np.int8) for _ in range(4))
     for k in range(2):
         shape[:, k] = u[:, 2 + 4 * k] * len(SHAPES)
-        color[:, k] = u[:, 3 + 4 * k] * len(COLORS)
+        color[:, k] = u[:, 3 + 4 * k] * (len(COLORS) - k)
         large[:, k] = u[:, 4 + 4 * k] * len(SIZES)
         motion[:, k] = u[:, 5 + 4 * k] * (len(MOTIONS) - 1)
+    color[:, 1] += color[:, 1] >= color[:, 0]  # the second has another colour: a caption names it without doubt
     motion[collides] = MOTIONS.index("collides")
     radius = np.array(list(SIZES.values()))[large]
     mass = AREA[shape] * radius * radius

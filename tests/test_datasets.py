@@ -1,0 +1,137 @@
+"""Named datasets: made once, verified, made again when damaged; and the pipeline that feeds them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vidgen_tf import datasets
+from vidgen_tf.errors import CourseError
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A dataset of two small chunks, recorded in a manifest of its own, in an empty cache."""
+    spec = datasets.Dataset("shapes", {"train": 30, "test": 8}, seed=7)
+    monkeypatch.setattr(datasets, "DATASETS", {"small": spec})
+    monkeypatch.setattr(datasets, "CHUNK", 20)
+    monkeypatch.setattr(datasets, "MANIFEST", tmp_path / "manifest.json")
+    monkeypatch.setenv("VIDGEN_CACHE", str(tmp_path / "cache"))
+    datasets.record(["small"])
+    for split, index in [("train", 0), ("train", 1), ("test", 0)]:
+        datasets.chunk_path("small", split, index).unlink()
+    return spec
+
+
+def cached(split="train"):
+    return [index for index in range(2) if datasets.chunk_path("small", split, index).exists()]
+
+
+def test_only_the_chunks_that_are_asked_for_are_made(small):
+    clips = datasets.load("small", count=5)
+    assert len(clips) == 5 and cached() == [0]
+    assert len(datasets.load("small")) == 30 and cached() == [0, 1]
+
+
+def test_cached_clips_equal_fresh_ones_with_all_their_labels(small):
+    for _ in range(2):  # made, then read
+        clips = datasets.load("small")
+        fresh = small.make("train", 0, 30)
+        np.testing.assert_array_equal(clips.frames, fresh.frames)
+        np.testing.assert_array_equal(clips.captions, fresh.captions)
+        np.testing.assert_array_equal(clips.captions_zh, fresh.captions_zh)
+        assert clips.states.keys() == fresh.states.keys()
+        for key, value in fresh.states.items():
+            np.testing.assert_array_equal(clips.states[key], value)
+            assert clips.states[key].dtype == value.dtype
+    np.testing.assert_array_equal(clips[3:5].optical_flow(), fresh[3:5].optical_flow())
+
+
+def test_splits_do_not_share_clips(small):
+    train, test = datasets.load("small").frames, datasets.load("small", "test").frames
+    assert not (train[:, None] == test[None]).all(axis=(2, 3, 4, 5)).any()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "text", "empty"])
+def test_a_damaged_chunk_is_named_and_made_again(small, damage, capsys):
+    right = datasets.load("small").frames
+    path = datasets.chunk_path("small", "train", 0)
+    data = bytearray(path.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+    path.write_bytes({"flip": data, "cut": data[:5000], "text": b"hello", "empty": b""}[damage])
+    assert datasets.verify("small", "train") == {"good": 1, "damaged": 1, "missing": 0}
+    np.testing.assert_array_equal(datasets.load("small").frames, right)
+    assert str(path) in capsys.readouterr().err
+    assert datasets.verify("small", "train") == {"good": 2, "damaged": 0, "missing": 0}
+
+
+def test_a_world_that_changed_is_noticed(small):
+    manifest = json.loads(datasets.MANIFEST.read_text())
+    manifest["small"]["train"]["sha256"][0] = "0" * 64
+    datasets.MANIFEST.write_text(json.dumps(manifest))
+    with pytest.raises(CourseError, match="came out different.*--record"):
+        datasets.load("small")
+    assert cached() == []
+
+
+def test_the_recorded_manifest_is_that_of_the_code(tmp_path, monkeypatch):
+    """The first chunk of every split of every dataset, made anew, has the recorded sha256."""
+    monkeypatch.setenv("VIDGEN_CACHE", str(tmp_path))
+    recorded = json.loads(datasets.MANIFEST.read_text())
+    assert recorded.keys() == datasets.DATASETS.keys()
+    for name, spec in datasets.DATASETS.items():
+        assert {split: entry["clips"] for split, entry in recorded[name].items()} == spec.splits
+        smallest = min(spec.splits, key=spec.splits.get)
+        datasets.load(name, smallest, count=1)
+        assert datasets.verify(name, smallest)["good"] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("nothing",), "neither a dataset .*shapes"),
+        (("shapes", "holdout"), "no split 'holdout'; it has train, validation, test"),
+        (("shapes", "test", 10**6), "1000 clips, so count must be"),
+        (("shapes", "test", 0), "count must be from 1"),
+    ],
+)
+def test_mistakes_are_told_with_what_there_is(arguments, message):
+    with pytest.raises(CourseError, match=message):
+        datasets.load(*arguments)
+
+
+def test_pipeline_gives_each_item_once_an_epoch_in_a_new_order_each_time():
+    items = np.arange(12)
+    stream = datasets.pipeline(items, batch_size=4, seed=1).take(6).as_numpy_iterator()
+    batches = np.array(list(stream))
+    first, second = batches[:3].ravel(), batches[3:].ravel()
+    np.testing.assert_array_equal(np.sort(first), items)
+    np.testing.assert_array_equal(np.sort(second), items)
+    assert (first != second).any()
+
+
+def test_pipeline_resumes_at_any_step():
+    items = np.arange(11)
+
+    def take(first_step, count):
+        return np.array(list(datasets.pipeline(items, batch_size=3, seed=2, first_step=first_step).take(count).as_numpy_iterator()))
+
+    whole = take(0, 9)
+    for step in (1, 3, 5):
+        np.testing.assert_array_equal(take(step, 9 - step), whole[step:])
+
+
+def test_pipeline_turns_pixels_into_model_values_and_keeps_the_rest():
+    pixels = np.array([0, 255, 128, 51], np.uint8).reshape(4, 1)
+    frames, index = next(iter(datasets.pipeline(pixels, np.arange(4), batch_size=4)))
+    order = index.numpy()
+    assert frames.dtype == "float32"
+    np.testing.assert_allclose(frames.numpy(), pixels[order] / 127.5 - 1, atol=1e-6)
+    with pytest.raises(CourseError, match="at least the batch size 8"):
+        datasets.pipeline(pixels, batch_size=8)
+
+
+def test_load_feeds_a_model_directly(small):
+    batch = next(iter(datasets.load("small", batch_size=6)))
+    assert batch.shape == (6, 16, 32, 32, 3) and float(batch.numpy().min()) >= -1

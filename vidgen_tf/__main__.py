@@ -1,0 +1,188 @@
+"""The command line: python -m vidgen_tf data | train | sample | zoo | bench."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .errors import CourseError
+
+
+def main(arguments=None):
+    """Runs one command; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except CourseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; files already written are whole.", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m vidgen_tf", description="Data, models and measurements of the course.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_data(commands)
+
+    train = commands.add_parser("train", help="train a model of the zoo by its recipe")
+    train.add_argument("name", help="a model's name, see `zoo list`")
+    train.add_argument("--budget", choices=("fast", "full"), default="full", help="training steps (default: full)")
+    train.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
+    train.add_argument("--folder", default="build/train", help="where weights, record and checkpoint go (default: build/train)")
+    train.add_argument("--ship", action="store_true", help="put the result into the zoo, with its provenance")
+    train.set_defaults(run=_train)
+
+    sample = commands.add_parser("sample", help="let a model of the zoo make videos")
+    sample.add_argument("name", help="a model's name, see `zoo list`")
+    sample.add_argument("-n", type=int, default=16, help="how many clips (default: 16)")
+    sample.add_argument("-o", "--output", default="build/sample.mp4", help=".mp4, .gif, .webp or .png (default: build/sample.mp4)")
+    sample.add_argument("--seed", type=int, default=0)
+    sample.add_argument("--weights", help="a weight file of your own instead of the shipped one")
+    sample.set_defaults(run=_sample)
+
+    zoo = commands.add_parser("zoo", help="the shipped weights").add_subparsers(required=True, metavar="ACTION")
+    zoo.add_parser("list", help="what there is, and how it was trained").set_defaults(run=_zoo_list)
+    zoo.add_parser("verify", help="check the files against the manifest").set_defaults(run=_zoo_verify)
+
+    bench = commands.add_parser("bench", help="measure this machine: matrix products, data, pipeline, training steps")
+    bench.add_argument("--seconds", type=float, default=3.0, help="about how long to measure each row (default: 3)")
+    bench.set_defaults(run=_bench)
+    return parser
+
+
+def _add_data(commands):
+    data = commands.add_parser("data", help="the datasets").add_subparsers(required=True, metavar="ACTION")
+    data.add_parser("list", help="what there is").set_defaults(run=_data_list)
+    make = data.add_parser("make", help="make and cache datasets ahead of time")
+    make.add_argument("names", nargs="*", metavar="NAME", help="all when none is given")
+    make.add_argument("--record", action="store_true", help="write the checksums to the manifest, after a world was changed")
+    make.set_defaults(run=_data_make)
+    verify = data.add_parser("verify", help="check the cache against the manifest")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="all when none is given")
+    verify.set_defaults(run=_data_verify)
+    show = data.add_parser("show", help="write some clips of a dataset, or of your own files, as one playing picture")
+    show.add_argument("name", metavar="NAME|PATH")
+    show.add_argument("--split", default="train")
+    show.add_argument("-n", type=int, default=16, help="how many clips (default: 16)")
+    show.add_argument("-o", "--output", default="build/show.png", help=".png, .gif, .webp or .mp4 (default: build/show.png)")
+    show.set_defaults(run=_data_show)
+
+
+def _data_list(options):
+    from .datasets import DATASETS
+
+    for name, dataset in DATASETS.items():
+        splits = ", ".join(f"{split} {count}" for split, count in dataset.splits.items())
+        print(f"{name:14} {splits:42} card: datasets/{dataset.world}.md")
+
+
+def _data_make(options):
+    from . import datasets
+
+    names = _names(options.names, datasets.DATASETS)
+    if options.record:
+        datasets.record(names)
+    for name in names:
+        for split in datasets.DATASETS[name].splits:
+            print(f"{name} {split}: {datasets.load(name, split)!r}")
+
+
+def _data_verify(options):
+    from . import datasets
+
+    damaged = 0
+    for name in _names(options.names, datasets.DATASETS):
+        for split in datasets.DATASETS[name].splits:
+            counts = datasets.verify(name, split)
+            damaged += counts["damaged"]
+            print(f"{name} {split}: " + ", ".join(f"{number} {word}" for word, number in counts.items() if number))
+    if damaged:
+        print("Damaged chunks are made again when they are next loaded.", file=sys.stderr)
+    return int(damaged > 0)
+
+
+def _data_show(options):
+    from . import datasets, video
+
+    clips = datasets.load(options.name, options.split, options.n)
+    for caption, chinese in zip(clips.captions, clips.captions_zh, strict=True):
+        print(f"{caption}   {chinese}")
+    _save(video.grid([clips[i] for i in range(len(clips))]), options.output)
+
+
+def _train(options):
+    from . import zoo
+
+    path = zoo.train(options.name, options.budget, options.folder, options.resume)
+    print(f"wrote {path} and its record {path.parent / (options.name + '.json')}")
+    if options.ship:
+        zoo.ship(options.name, options.folder)
+        print(f"shipped {options.name} to {zoo.FOLDER}")
+
+
+def _sample(options):
+    from . import video, zoo
+
+    maker = zoo.recipe(options.name)
+    if options.n < 1:
+        raise CourseError(f"-n must be at least 1, got {options.n}.")
+    if options.weights:
+        model = maker.build()
+        zoo.read_weights(model, options.weights)
+    else:
+        model = zoo.load(options.name)
+    _save(video.grid(maker.sample(model, options.n, options.seed)), options.output)
+
+
+def _zoo_list(options):
+    from . import zoo
+
+    shipped = zoo.manifest()
+    for name, place in zoo.RECIPES.items():
+        entry = shipped.get(name)
+        print(f"{name:16} {place}")
+        if entry is None:
+            print("  not shipped yet")
+            continue
+        exam = ", ".join(f"{key} {value:.3g}" for key, value in entry["exam"].items())
+        print(f"  {entry['bytes'] / 1e6:.1f} MB, {entry['minutes']} minutes on {entry['machine']}, {entry['date']}; {exam}")
+        print(f"  made by: {entry['command']}")
+
+
+def _zoo_verify(options):
+    from . import zoo
+
+    failed = 0
+    for name in zoo.manifest():
+        try:
+            print(f"{name}: good, {zoo.checked(name).stat().st_size / 1e6:.1f} MB")
+        except CourseError as error:
+            failed = 1
+            print(f"error: {error}", file=sys.stderr)
+    return failed
+
+
+def _bench(options):
+    from .bench import bench
+
+    bench(options.seconds)
+
+
+def _names(names, known):
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise CourseError(f"There is no dataset {', '.join(unknown)}; there are {', '.join(known)}.")
+    return names or list(known)
+
+
+def _save(clip, output):
+    """Saves a clip, enlarged so that a person sees something."""
+    from .video import SHOWN_HEIGHT
+
+    scale = 1 if clip.frames.shape[1] >= SHOWN_HEIGHT else 2 * max(1, SHOWN_HEIGHT // (2 * clip.frames.shape[1]))
+    print(f"wrote {clip.save(Path(output), scale=scale)}: {clip!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

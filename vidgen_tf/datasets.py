@@ -1,0 +1,288 @@
+"""A name becomes verified, cached clips: `load` gives arrays or a `tf.data` pipeline, `pipeline` feeds arrays to a model.
+
+Data is made in chunks, each written whole to datasets/cache/ and checked against the sha256 that stands in
+datasets/manifest.json. A missing or damaged chunk is made again.
+"""
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from .atomic import atomic_path
+from .errors import CourseError
+from .worlds import LabelledClips
+
+FOLDER = Path(__file__).parents[1] / "datasets"
+MANIFEST = FOLDER / "manifest.json"
+CHUNK = 250  # clips per file
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """How a named dataset is made.
+
+    Args:
+        world: module in `vidgen_tf.worlds`.
+        splits: clips in each split; a split's seed is `seed` plus its place in this dict.
+        seed: first seed.
+        options: keyword arguments of the world's function.
+        function: the world's function that makes the clips.
+        split_option: whether that function wants to know the split, to keep its material apart.
+    """
+
+    world: str
+    splits: dict
+    seed: int
+    options: dict = dataclasses.field(default_factory=dict)
+    function: str = "make"
+    split_option: bool = False
+
+    def make(self, split, start, count):
+        """Clips `start` to `start + count - 1` of a split, drawn now."""
+        options = self.options | ({"split": split} if self.split_option else {})
+        seed = self.seed + list(self.splits).index(split)
+        return getattr(self.module, self.function)(count, seed=seed, start=start, **options)
+
+    @property
+    def module(self):
+        return importlib.import_module(f".worlds.{self.world}", __package__)
+
+
+DATASETS = {
+    "shapes": Dataset("shapes", {"train": 6000, "validation": 500, "test": 1000}, seed=100, options={"size": 32}),
+    "shapes-64": Dataset("shapes", {"train": 1000, "validation": 250, "test": 250}, seed=110, options={"size": 64}),
+    "digits": Dataset("digits", {"train": 8000, "validation": 500, "test": 1000}, seed=200, split_option=True),
+    "moving-digits": Dataset(
+        "digits", {"train": 2000, "validation": 250, "test": 500}, seed=210, function="make_canonical", split_option=True
+    ),
+    "faces": Dataset("faces", {"train": 2000, "validation": 250, "test": 250}, seed=300, options={"size": 64}),
+    "faces-32": Dataset("faces", {"train": 4000, "validation": 250, "test": 500}, seed=310, options={"size": 32}),
+    "faces-28": Dataset("faces", {"train": 4000, "validation": 250, "test": 500}, seed=320, options={"size": 28, "grey": True}),
+}
+
+
+def load(name, split="train", count=None, batch_size=None, seed=0, **options):
+    """The clips of a dataset, made and cached at the first call, verified at each.
+
+    Args:
+        name: a name in `DATASETS`, or the path of your own video, picture or folder.
+        split: "train", "validation" or "test". Your own files are not split.
+        count: how many clips, from the first; all when None. Only what is asked for is made.
+        batch_size: None for arrays; a number for an endless shuffled `tf.data` pipeline of float32 batches
+            `(batch_size, T, H, W, C)` in [-1, 1].
+        seed: order of the pipeline's batches.
+        **options: for your own files: `size`, `frames`, `fps` and the other arguments of `vidgen_tf.worlds.files.make`.
+
+    Returns:
+        `LabelledClips`, or a `tf.data.Dataset`.
+
+    Raises:
+        CourseError: unknown name or split, too large a count, an unusable file.
+    """
+    clips = _load_cached(name, split, count) if name in DATASETS else _load_files(name, count, **options)
+    return clips if batch_size is None else pipeline(clips.frames, batch_size=batch_size, seed=seed)
+
+
+def pipeline(*arrays, batch_size, seed=0, first_step=0):
+    """Endless shuffled batches. Batch number `step` depends on `seed` and `step` alone: a resumed run sees what an
+    uninterrupted one would have seen.
+
+    Args:
+        *arrays: arrays of one length; uint8 pixels become float32 in [-1, 1], everything else passes as it is.
+        batch_size: items per batch; an epoch's remainder is dropped.
+        seed: order of the items.
+        first_step: number of the first batch.
+
+    Returns:
+        `tf.data.Dataset` of tensors `(batch_size, ...)`, or of tuples of them where there are several arrays.
+
+    Raises:
+        CourseError: fewer items than a batch, or arrays of different lengths.
+    """
+    import tensorflow as tf
+
+    lengths = {len(array) for array in arrays}
+    if len(lengths) != 1 or min(lengths) < batch_size:
+        raise CourseError(f"A pipeline needs arrays of one length, at least the batch size {batch_size}, got {sorted(lengths)}.")
+    length = lengths.pop()
+    steps = length // batch_size
+    with tf.device("CPU:0"):
+        tensors = [tf.constant(array) for array in arrays]
+
+    def batches(epoch):
+        order = tf.random.experimental.stateless_shuffle(tf.range(length), seed=tf.stack([seed, epoch]))
+        return tf.data.Dataset.from_tensor_slices(tf.reshape(order[: steps * batch_size], (steps, batch_size)))
+
+    def fetch(rows):
+        out = [tf.gather(tensor, rows) for tensor in tensors]
+        out = [tf.cast(x, tf.float32) / 127.5 - 1.0 if x.dtype == tf.uint8 else x for x in out]
+        return out[0] if len(out) == 1 else tuple(out)
+
+    epochs = tf.data.Dataset.range(first_step // steps, tf.int64.max).flat_map(batches)
+    return epochs.skip(first_step % steps).map(fetch, num_parallel_calls=2).prefetch(2)
+
+
+def verify(name, split):
+    """Checks the cached chunks of a split against the manifest.
+
+    Returns:
+        dict with the number of chunks that are `good`, `damaged` and `missing`.
+    """
+    dataset = _known(name, split)
+    result = {"good": 0, "damaged": 0, "missing": 0}
+    for index in range(_chunks(dataset.splits[split])):
+        path = chunk_path(name, split, index)
+        result["missing" if not path.exists() else "good" if _read(path, name, split, index) else "damaged"] += 1
+    return result
+
+
+def record(names):
+    """Makes every chunk of the named datasets and writes their sha256 to the manifest: for whoever changes a world."""
+    manifest = _manifest()
+    for name in names:
+        for split, total in DATASETS[name].splits.items():
+            sums = []
+            for index in _progress(range(_chunks(total)), f"{name} {split}"):
+                arrays = _make_chunk(name, split, index)
+                sums.append(digest(arrays))
+                _write(chunk_path(name, split, index), arrays)
+            manifest.setdefault(name, {})[split] = {"clips": total, "chunk": CHUNK, "sha256": sums}
+        with atomic_path(MANIFEST) as temporary:
+            temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def checksum(name, split):
+    """One sha256 for a whole split: that of its chunks' recorded sums."""
+    _known(name, split)
+    return hashlib.sha256("".join(_manifest()[name][split]["sha256"]).encode()).hexdigest()
+
+
+def chunk_path(name, split, index):
+    """Where a chunk is cached: under datasets/cache/, or under $VIDGEN_CACHE."""
+    cache = Path(os.environ.get("VIDGEN_CACHE") or FOLDER / "cache")
+    return cache / name / f"{split}-{index:03d}.npz"
+
+
+def digest(arrays):
+    """sha256 of named arrays: of their names, dtypes, shapes and bytes, not of the file that holds them."""
+    total = hashlib.sha256()
+    for key in sorted(arrays):
+        array = np.ascontiguousarray(arrays[key])
+        total.update(f"{key} {array.dtype.str} {array.shape}".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
+
+
+def _known(name, split):
+    if name not in DATASETS:
+        raise CourseError(f"There is no dataset {name!r}; there are {', '.join(DATASETS)}, or the path of your own videos.")
+    if split not in DATASETS[name].splits:
+        raise CourseError(f"{name} has no split {split!r}; it has {', '.join(DATASETS[name].splits)}.")
+    return DATASETS[name]
+
+
+def _load_cached(name, split, count):
+    dataset = _known(name, split)
+    total = dataset.splits[split]
+    count = total if count is None else count
+    if not 1 <= count <= total:
+        raise CourseError(f"{name} {split} has {total} clips, so count must be from 1 to {total}, got {count}.")
+    arrays = {}
+    for index in _progress(range(_chunks(count)), f"{name} {split}"):
+        chunk = _chunk(name, split, index)
+        for key, value in chunk.items():
+            if key not in arrays:
+                arrays[key] = np.empty((count, *value.shape[1:]), _widest(value.dtype))
+            part = arrays[key][index * CHUNK : (index + 1) * CHUNK]
+            part[...] = value[: len(part)]
+    states = {key[6:]: value for key, value in arrays.items() if key.startswith("state_")}
+    return LabelledClips(arrays["frames"], arrays["captions"], arrays["captions_zh"], states, world=dataset.module)
+
+
+def _load_files(path, count, **options):
+    from .worlds import files
+
+    if not Path(path).exists():
+        raise CourseError(f"{str(path)!r} is neither a dataset ({', '.join(DATASETS)}) nor a file or folder.")
+    return files.make(count, path=path, **options)
+
+
+def _widest(dtype):
+    return np.dtype("U120") if dtype.kind == "U" else dtype  # chunks' longest captions differ
+
+
+def _chunks(count):
+    return -(-count // CHUNK)
+
+
+def _chunk(name, split, index):
+    """Arrays of one chunk: from the cache when they are there and right, else made and written."""
+    path = chunk_path(name, split, index)
+    arrays = _read(path, name, split, index)
+    if arrays is None:
+        if path.exists():
+            print(f"{path} is damaged or out of date: making it again.", file=sys.stderr)
+        arrays = _make_chunk(name, split, index)
+        expected = _expected(name, split, index)
+        if expected and digest(arrays) != expected:
+            raise CourseError(
+                f"{name} {split} chunk {index} came out different from datasets/manifest.json; if you changed the world on "
+                f"purpose, record it: python -m vidgen_tf data make {name} --record"
+            )
+        _write(path, arrays)
+    return arrays
+
+
+def _make_chunk(name, split, index):
+    dataset = DATASETS[name]
+    start = index * CHUNK
+    clips = dataset.make(split, start, min(CHUNK, dataset.splits[split] - start))
+    states = {f"state_{key}": value for key, value in clips.states.items()}
+    return {"frames": clips.frames, "captions": clips.captions, "captions_zh": clips.captions_zh} | states
+
+
+def _read(path, name, split, index):
+    """Arrays of a cached chunk, or None where it is missing, damaged or not what the manifest says."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+    return arrays if digest(arrays) == _expected(name, split, index) else None
+
+
+def _write(path, arrays):
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def _expected(name, split, index):
+    try:
+        return _manifest()[name][split]["sha256"][index]
+    except (KeyError, IndexError):
+        return None
+
+
+def _manifest():
+    try:
+        return json.loads(MANIFEST.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise CourseError(f"{MANIFEST} is no valid JSON: restore it with git checkout {MANIFEST.name}.") from error
+
+
+def _progress(items, label):
+    """A bar that shows only when the work takes more than two seconds and a person may be looking."""
+    from tqdm.auto import tqdm
+
+    from .quiet import quiet
+
+    return tqdm(items, desc=label, unit="chunk", delay=2, leave=False, disable=quiet())

@@ -1,0 +1,91 @@
+"""The metrics: what can be measured of a clip, each with its definition, range and source."""
+
+import numpy as np
+
+from .errors import CourseError
+
+
+def psnr(reference, frames, data_range=255.0):
+    """Peak signal-to-noise ratio of each frame: `10 log10(data_range^2 / mean squared error)`.
+
+    Args:
+        reference: array `(..., H, W, C)`.
+        frames: array of the same shape.
+        data_range: largest minus smallest possible value: 255 for uint8, 2 for [-1, 1].
+
+    Returns:
+        float64 array `(...)`, in decibels: above 30 the eye hardly sees a difference, below 20 it is plain; infinite for
+        equal frames. Average over frames, not over squared errors.
+
+    References:
+        Huynh-Thu and Ghanbari, 2008, "Scope of validity of PSNR in image/video quality assessment".
+    """
+    reference, frames = _alike(reference, frames)
+    error = np.mean((reference - frames) ** 2, axis=(-3, -2, -1))
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(data_range**2 / error)
+
+
+def temporal_autocorrelation(frames, lag=1):
+    """How much a frame tells about the one `lag` frames later: the correlation, over all pixels and frames, of the deviations
+    from each pixel's mean over time.
+
+    Args:
+        frames: array `(T, H, W, C)`.
+        lag: frames between the two, 0 < lag < T.
+
+    Returns:
+        float in [-1, 1]: near 1 for a coherent video, near 0 for independent frames (their expectation is -1/T, because the
+        mean is estimated from the same frames), 0 for a still.
+
+    Raises:
+        CourseError: not four axes, or too few frames for the lag.
+
+    References:
+        Box and Jenkins, 1970, "Time Series Analysis: Forecasting and Control".
+    """
+    frames = np.asarray(frames, np.float64)
+    if frames.ndim != 4 or not 0 < lag < len(frames):
+        raise CourseError(f"Autocorrelation at lag {lag} needs frames (time, height, width, channels) and more of them than the lag, got {frames.shape}.")
+    deviation = frames - frames.mean(axis=0)
+    energy = np.mean(deviation**2)
+    return float(np.mean(deviation[lag:] * deviation[:-lag]) / energy) if energy > 0 else 0.0
+
+
+def flicker(frames):
+    """Mean absolute change of the total brightness from frame to frame, as a share of the mean brightness.
+
+    Args:
+        frames: array `(T, H, W, C)`, values at least 0, T at least 2.
+
+    Returns:
+        float at least 0; 0 where things only move about on a flat ground.
+    """
+    brightness = np.asarray(frames, np.float64).mean(axis=(1, 2, 3))
+    return float(np.mean(np.abs(np.diff(brightness))) / max(brightness.mean(), 1e-12))
+
+
+def nearest(frames, training_frames):
+    """The training frame nearest to each frame, by root mean squared difference of the pixels: a first test for copying.
+
+    Args:
+        frames: array `(N, H, W, C)`.
+        training_frames: array `(M, H, W, C)` on the same scale.
+
+    Returns:
+        index `(N,)` of the nearest training frame, and distance `(N,)` to it in the unit of the pixels.
+    """
+    _alike(frames[:1], training_frames[:1])
+    a = np.asarray(frames, np.float32).reshape(len(frames), -1)
+    b = np.asarray(training_frames, np.float32).reshape(len(training_frames), -1)
+    squared = (a * a).sum(1)[:, None] - 2 * a @ b.T + (b * b).sum(1)  # |a - b|^2 = |a|^2 - 2 a.b + |b|^2
+    index = squared.argmin(axis=1)
+    distance = np.sqrt(np.mean((a - b[index]) ** 2, axis=1))  # anew from the difference: the shortcut above cancels digits
+    return index, distance
+
+
+def _alike(a, b):
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape != b.shape:
+        raise CourseError(f"Two videos of one shape are needed to compare them, got {a.shape} and {b.shape}.")
+    return a, b

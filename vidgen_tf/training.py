@@ -1,0 +1,167 @@
+"""Training that a person can watch, stop and resume: `fit`, its callbacks, seeds and budgets."""
+
+import os
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from .atomic import atomic_path
+from .errors import CourseError
+from .quiet import quiet
+
+BUDGETS = ("fast", "full")
+
+
+def budget():
+    """The budget that $VIDGEN_BUDGET names: "fast" (the default; about 75 s of training a chapter) or "full" (what the zoo has).
+
+    Raises:
+        CourseError: the variable holds something else.
+    """
+    name = os.environ.get("VIDGEN_BUDGET") or "fast"
+    if name not in BUDGETS:
+        raise CourseError(f"VIDGEN_BUDGET is {name!r}, but must be one of {', '.join(BUDGETS)}.")
+    return name
+
+
+def set_seed(seed):
+    """Seeds Python, NumPy and Keras, so that the same machine gives the same run to the bit."""
+    keras.utils.set_random_seed(seed)
+
+
+def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sample=None):
+    """Trains a compiled model for a number of steps, with a live bar, and resumes where a checkpoint left off.
+
+    Args:
+        model: compiled and built `keras.Model`.
+        batches: function from the number of the first step to a `tf.data.Dataset` that gives the batches from there on, as
+            `datasets.pipeline(..., first_step=...)` does.
+        steps: training steps in all, earlier runs included.
+        checkpoint: file (.npz) to keep the whole state in; None keeps nothing.
+        every: seconds between two checkpoints; one is also written at the end and on Ctrl-C.
+        log_steps: steps between two entries of the history.
+        sample: None, or a function without arguments that gives a `Clip`, shown live while the model trains.
+
+    Returns:
+        dict of float arrays, an entry per `log_steps`: "step", "seconds" of training so far, and the mean of each metric since
+        the entry before. A resumed run has the entries of all runs.
+
+    Raises:
+        CourseError: the checkpoint is damaged or belongs to another model.
+    """
+    state = _State(model, checkpoint, every)
+    first = state.restore()
+    log_steps = min(log_steps, steps)
+    total = steps // log_steps
+    if first < total:
+        callbacks = [Progress(total, log_steps, first), state]
+        if sample and not quiet():
+            callbacks.append(LiveSample(sample))
+        data = batches(first * log_steps)
+        try:
+            model.fit(data, initial_epoch=first, epochs=total, steps_per_epoch=log_steps, callbacks=callbacks, shuffle=False, verbose=0)
+        finally:
+            state.save()  # also on Ctrl-C
+    return {key: np.array(values) for key, values in state.history.items()}
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar with the loss and the time left. It draws nothing where nobody looks."""
+
+    def __init__(self, total, log_steps, first=0):
+        super().__init__()
+        self.total, self.log_steps, self.first = total, log_steps, first
+
+    def on_train_begin(self, logs=None):
+        from tqdm.auto import tqdm
+
+        steps = self.total * self.log_steps
+        self.bar = tqdm(total=steps, initial=self.first * self.log_steps, unit="step", desc=self.model.name, disable=quiet())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.set_postfix({key: f"{value:.4g}" for key, value in (logs or {}).items()})
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+
+class LiveSample(keras.callbacks.Callback):
+    """Shows what the model makes now, in place of what it made before, every few seconds."""
+
+    def __init__(self, sample, seconds=10.0):
+        super().__init__()
+        self.sample, self.seconds, self.last, self.handle = sample, seconds, 0.0, None
+
+    def on_epoch_end(self, epoch, logs=None):
+        from IPython.display import display
+
+        if time.monotonic() - self.last < self.seconds:
+            return
+        self.last = time.monotonic()
+        if self.handle is None:
+            self.handle = display(self.sample(), display_id=True)
+        else:
+            self.handle.update(self.sample())
+
+
+class _State(keras.callbacks.Callback):
+    """Everything that decides how training goes on: weights, optimizer slots, random seeds, history and progress."""
+
+    def __init__(self, model, path, every):
+        super().__init__()
+        self.owner, self.path, self.every = model, path and Path(path), every
+        self.history, self.done, self.saved = {}, 0, 0
+        self.last = self.start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.monotonic() - self.start
+        for key, value in {"step": (epoch + 1) * self.params["steps"], "seconds": seconds, **(logs or {})}.items():
+            self.history.setdefault(key, []).append(float(value))
+        self.done = epoch + 1
+        if time.monotonic() - self.last > self.every:
+            self.save()
+
+    def save(self):
+        if self.path is None or self.saved == self.done:
+            return
+        arrays = {f"variable_{i}": v.numpy() for i, v in enumerate(self._variables())}
+        arrays |= {f"history_{key}": np.array(values) for key, values in self.history.items()}
+        with atomic_path(self.path) as temporary:
+            np.savez(temporary, done=self.done, **arrays)
+        self.saved, self.last = self.done, time.monotonic()
+
+    def restore(self):
+        """Puts the checkpoint's state into the model; returns how many history entries it has behind it."""
+        if self.path is None or not self.path.exists():
+            return 0
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                arrays = dict(file)
+            self.done = self.saved = int(arrays.pop("done"))
+        except Exception as error:
+            raise CourseError(f"The checkpoint {self.path} is damaged: delete it to start anew.") from error
+        variables = self._variables()
+        values = [arrays.get(f"variable_{i}") for i in range(len(variables))]
+        if f"variable_{len(variables)}" in arrays or any(
+            value is None or value.shape != tuple(v.shape) for v, value in zip(variables, values, strict=True)
+        ):
+            raise CourseError(f"The checkpoint {self.path} belongs to another model: delete it or choose another file.")
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        self.history = {key[8:]: list(value) for key, value in arrays.items() if key.startswith("history_")}
+        self.start -= self.history["seconds"][-1]  # the clock of all runs together
+        return self.done
+
+    def _variables(self):
+        """All variables, optimizers' included, each once and in an order that the model's code fixes."""
+        optimizers = [value for value in vars(self.owner).values() if isinstance(value, keras.optimizers.Optimizer)]
+        for optimizer in optimizers:
+            if not optimizer.built:
+                optimizer.build(self.owner.trainable_variables)
+        found = [*self.owner.variables, *(v for optimizer in optimizers for v in optimizer.variables)]
+        return list({id(variable): variable for variable in found}.values())

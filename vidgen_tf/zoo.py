@@ -1,0 +1,191 @@
+"""The zoo: weights that ship with the course, each with a record of how it was trained.
+
+A recipe says how a model is built, trained, sampled and examined. `train` follows it, `ship` puts the result into the zoo with its
+provenance, `load` builds the model from the course's code and fills in the weights, after their sha256 was checked.
+"""
+
+import datetime
+import hashlib
+import importlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from .atomic import atomic_path
+from .errors import CourseError
+
+FOLDER = Path(__file__).with_name("zoo")
+MANIFEST = FOLDER / "manifest.json"
+
+# Name -> "module:class". A recipe has the attributes `title`, `dataset` (name, split), `seed`, `steps` (a dict from budget to
+# training steps), and the methods build() -> model, train(model, steps, checkpoint, sample) -> history,
+# sample(model, count, seed) -> list of clips, examine(model) -> dict of numbers.
+RECIPES = {"dense-faces": "vidgen_tf.models.dense:DenseFaces"}
+
+
+def recipe(name):
+    """The recipe of a model of the zoo.
+
+    Raises:
+        CourseError: unknown name.
+    """
+    if name not in RECIPES:
+        raise CourseError(f"There is no model {name!r} in the zoo; there are {', '.join(RECIPES)}.")
+    module, _, attribute = RECIPES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)()
+
+
+def manifest():
+    """The zoo's records: dict from a model's name to its file, sha256, bytes, provenance and exam."""
+    try:
+        return json.loads(MANIFEST.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise CourseError(f"{MANIFEST} is no valid JSON: restore it from the repository.") from error
+
+
+def load(name):
+    """A model of the zoo with its shipped weights.
+
+    Returns:
+        `keras.Model`, built by the recipe.
+
+    Raises:
+        CourseError: unknown name, or a weight file that is missing or not the one recorded. It is refused before Keras reads it.
+    """
+    maker = recipe(name)
+    path = checked(name)
+    model = maker.build()
+    read_weights(model, path)
+    return model
+
+
+def checked(name):
+    """Path of a model's shipped weight file, once its sha256 is found to be the recorded one."""
+    entry = manifest().get(name)
+    if entry is None:
+        raise CourseError(f"{name} has no shipped weights yet: train them with python -m vidgen_tf train {name}")
+    path = FOLDER / entry["file"]
+    if not path.is_file():
+        raise CourseError(f"{path} is missing: restore it with git checkout, or train it: python -m vidgen_tf train {name}")
+    if sha256(path) != entry["sha256"]:
+        raise CourseError(f"{path} is not the file that the zoo's manifest describes, so it is not read: restore it with git checkout.")
+    return path
+
+
+def train(name, budget="full", folder="build/train", resume=False, sample=False):
+    """Trains a model of the zoo by its recipe; weights and record appear in `folder`.
+
+    Args:
+        name: a name in `RECIPES`.
+        budget: "fast" or "full".
+        folder: where `NAME.weights.h5`, `NAME.json` (the record) and the checkpoint go.
+        resume: go on from the checkpoint there; otherwise it is removed first.
+        sample: show samples while it trains.
+
+    Returns:
+        Path of the weight file.
+    """
+    maker = recipe(name)
+    folder = Path(folder)
+    checkpoint = folder / f"{name}-{budget}.checkpoint.npz"
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    import keras
+
+    keras.utils.set_random_seed(maker.seed)
+    model = maker.build()
+    show = (lambda: maker.sample(model, 1, seed=0)[0]) if sample else None
+    history = maker.train(model, maker.steps[budget], checkpoint, show)
+    path = folder / f"{name}.weights.h5"
+    write_weights(model, path)
+    shipped = maker.build()
+    read_weights(shipped, path)  # the exam sits the weights as they ship, rounded to half precision
+    record = _record(name, maker, budget, history, path, maker.examine(shipped))
+    with atomic_path(folder / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n")
+    return path
+
+
+def ship(name, folder="build/train"):
+    """Puts trained weights and their record from `folder` into the zoo."""
+    folder = Path(folder)
+    record = json.loads((folder / f"{name}.json").read_text())
+    with atomic_path(FOLDER / record["file"]) as temporary:
+        shutil.copyfile(folder / record["file"], temporary)
+    with atomic_path(MANIFEST) as temporary:
+        temporary.write_text(json.dumps(manifest() | {name: record}, indent=1, sort_keys=True) + "\n")
+
+
+def write_weights(model, path):
+    """Writes a model's weights as .weights.h5 in half precision: half the size, and no exam result has been seen to move."""
+    import h5py
+    import numpy as np
+
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        for i, weight in enumerate(model.weights):
+            file.create_dataset(f"{i:04d}", data=weight.numpy().astype(np.float16)).attrs["path"] = weight.path
+
+
+def read_weights(model, path):
+    """Fills a built model with weights from a file of `write_weights`.
+
+    Raises:
+        CourseError: the file is damaged or belongs to another model.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            values = [file[key][()] for key in sorted(file)]
+    except (OSError, KeyError) as error:
+        raise CourseError(f"{path} can't be read as weights: is it damaged?") from error
+    if [value.shape for value in values] != [tuple(weight.shape) for weight in model.weights]:
+        raise CourseError(f"{path} holds weights of another model than {model.name}.")
+    for weight, value in zip(model.weights, values, strict=True):
+        weight.assign(value.astype("float32"))
+
+
+def sha256(path):
+    """sha256 of a file, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _record(name, maker, budget, history, path, exam):
+    import keras
+    import tensorflow as tf
+
+    from . import datasets
+
+    dataset, split = maker.dataset
+    return {
+        "file": path.name,
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+        "command": f"python -m vidgen_tf train {name} --budget {budget}",
+        "seed": maker.seed,
+        "steps": maker.steps[budget],
+        "commit": _commit(),
+        "dataset": {"name": dataset, "split": split, "sha256": datasets.checksum(dataset, split)},
+        "minutes": round(float(history["seconds"][-1]) / 60, 1),
+        "machine": f"{os.cpu_count()} x {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
+        "date": datetime.date.today().isoformat(),
+        "exam": exam,
+    }
+
+
+def _commit():
+    """The commit that the code stands at, "+" behind it where files differ from it; None outside git."""
+    git = ["git", "-C", str(FOLDER)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if dirty else "")
