@@ -37,7 +37,7 @@ STAMP = VENV / "course-stamp.txt"  # absent: not made here; UNFINISHED; or the f
 UNFINISHED = "unfinished"
 
 SUPPORTED = (11, 12, 13)  # minor versions of Python 3 that TensorFlow and Keras support
-DISK_GB = 4  # .venv takes 2.6 GB, what is downloaded for it another 1 GB
+DISK_GB = 4  # .venv takes 2.9 GB, what is downloaded for it another 1 GB
 
 # What an environment of the user's own must have: module names, because these are what a notebook asks for.
 MODULES = ["vidgen_tf", "keras", "tensorflow", "numpy", "sklearn", "av", "imageio", "matplotlib", "PIL", "tqdm"]
@@ -148,9 +148,8 @@ def test(options):
     for title, minutes, status, counts in rows:
         numbers = "".join("{:>9}".format(counts.get(key, "")) for key in ("passed", "failed", "skipped"))
         print("{:<14}{:>8.1f}{}  {}".format(title, minutes, numbers, "yes" if status in good else "NO"))
-    print(
-        "\n{passed} passed, {failed} failed".format(**total) + (", {skipped} skipped".format(**total) if total["skipped"] else "")
-    )
+    skipped = ", {skipped} skipped" if total["skipped"] else ""
+    print(("\n{passed} passed, {failed} failed" + skipped).format(**total))
     return all(status in good for _, _, status, _ in rows)
 
 
@@ -207,10 +206,9 @@ def _call(command):
     try:
         return process.wait()
     except KeyboardInterrupt:
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=20)  # Ctrl-C reached it too: let it shut down its kernels
-        finally:
-            process.kill()
+        process.kill()
         raise
 
 
@@ -332,7 +330,7 @@ def _prepare(installer):
             "Too little disk space in {}: {:.1f} GB free, {} GB needed. Free some and run again.".format(ROOT, free, DISK_GB)
         )
     print("{} up to {} packages with {}.".format(reason, packages, installer))
-    print("This happens once, takes 2.6 GB, and 1 to 10 minutes by the speed of your connection.", flush=True)
+    print("This happens once and takes 3 GB of disk and 1 to 10 minutes, by the speed of your connection.", flush=True)
     return True
 
 

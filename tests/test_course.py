@@ -230,14 +230,9 @@ def test_a_changed_lock_is_installed_in_place_and_a_broken_environment_made_agai
 
 
 def test_too_little_disk_space_is_said_before_anything_is_installed(folder):
-    course = folder.path / "course.py"
-    course.write_text(course.read_text() + "\n")
-    little = "import collections, shutil; shutil.disk_usage = lambda path: collections.namedtuple('Usage', 'free')(1.2e9)\n"
-    (folder.path / "little.py").write_text(little + f"import runpy; runpy.run_path({str(course)!r}, run_name='__main__')")
-    course.rename(folder.path / "door.py")
-    (folder.path / "little.py").rename(course)
-    course.write_text(course.read_text().replace("course.py", "door.py"))
-    full = folder.call("run", "99")
+    little = "import shutil, types\nshutil.disk_usage = lambda path: types.SimpleNamespace(free=1.2e9)\n"
+    (folder.tools / "sitecustomize.py").write_text(little)
+    full = folder.call("run", "99", PYTHONPATH=str(folder.tools))
     one_sentence(full.err, "1.2 GB free", "4 GB needed", "Free some")
     assert full.returncode == 1 and not folder.venv.exists()
 

@@ -147,14 +147,22 @@ def test_numbered_pictures_are_frames(tmp_path):
         np.testing.assert_array_equal(read_clock(clip), np.arange(first, first + 10))
 
 
+def test_folders_are_read_in_the_order_of_their_numbers(tmp_path):
+    for i in (10, 9, 1):
+        (tmp_path / f"part {i}").mkdir()
+        film(tmp_path / f"part {i}" / "a.mp4", clock(16), rate=8)
+    assert [file.split("/")[1] for _, file, _ in files.stream(tmp_path)] == ["part 1", "part 9", "part 10"]
+
+
 def test_celeba(tmp_path):
     pixels = np.random.default_rng(1).integers(0, 256, (5, 218, 178, 3), dtype=np.uint8)
     for i in range(5):
         draw(tmp_path / "img_align_celeba" / f"{i + 1:06}.jpg", pixels[i])
     (tmp_path / "list_attr_celeba.txt").write_text("5\n")
-    faces = files.make(100, tmp_path, frames=1, size=64)
+    faces = files.make(None, tmp_path, frames=1, size=64)
     assert faces.frames.shape == (5, 1, 64, 64, 3)
     assert faces.states["file"][4] == f"{tmp_path.name}/img_align_celeba/000005.jpg"
+    assert len(files.make(3, tmp_path, frames=1)) == 3
     assert faces.captions.tolist() == faces.captions_zh.tolist() == ["000001", "000002", "000003", "000004", "000005"]
 
 

@@ -236,7 +236,8 @@ def good_notebook():
         "import random\n\n\nloss = random.random()\nSTEPS = 3\nprint(loss)", metadata={"tags": [notebooks.IGNORED]}
     )
     check = v4.new_code_cell(
-        "def double(x):\n    return [x for _ in range(2 * STEPS)]\n\n\ntotal = sum([loss * x for x in double(1)])\nassert total < 7, loss"
+        "def double(x):\n    return [x for _ in range(2 * STEPS)]\n\n\n"
+        "total = sum([loss * x for x in double(1)])\nassert total < 7, loss"
     )
     cells = [v4.new_markdown_cell("# 07 · A title\n\n" + leads), source, trained, check]
     cells.append(v4.new_markdown_cell("With $x_t \\leq 1$ and `$\\code$`. " + "Some more words of prose are here. " * 80))
@@ -258,7 +259,9 @@ def exercise(name):
     grader = {**common, "grade": True, "solution": False, "locked": True, "points": 1, "grade_id": name + "-test"}
     answer = name.replace("-", "_")
     return [
-        v4.new_code_cell(f"### BEGIN SOLUTION\n{answer} = 1\n### END SOLUTION\n{answer}", metadata={"nbgrader": solution}),
+        v4.new_code_cell(
+            f"### BEGIN SOLUTION\n{answer} = 1\n### END SOLUTION\nassert True\n{answer}", metadata={"nbgrader": solution}
+        ),
         v4.new_code_cell(
             f"assert {answer}, 'say one'\n### BEGIN HIDDEN TESTS\nassert {answer} < 2, 'less'\n### END HIDDEN TESTS",
             metadata={"nbgrader": grader},
@@ -294,7 +297,11 @@ def output(number, **fields):
 
 
 BREACHES = {
-    code_is_in_small_cells: [replace(3, "total", "total\n" * 44 + "total"), replace(3, "total", "total\n" * 41 + "total")],
+    code_is_in_small_cells: [
+        replace(3, "total =", "loss\n" * 42 + "total ="),  # one long cell: the mean stays below 9
+        lambda notebook: [cell.update(source="1\n" * 3) for cell in code_cells(notebook)],
+        lambda notebook: [cell.update(source="1\n" * 10) for cell in code_cells(notebook)],
+    ],
     there_are_six_words_for_each_line_of_code: [replace(4, "Some more words of prose are here. ", "")],
     every_cell_was_executed_in_order: [put("cells.2.execution_count", None), put("cells.1.execution_count", 2)],
     nothing_went_wrong: [
@@ -349,10 +356,10 @@ BREACHES = {
         lambda notebook: [notebook.cells.pop(12) for _ in range(2)],
     ],
     it_needs_no_installation_and_no_network: [
-        replace(3, "total", "!pip install x\ntotal"),
-        replace(3, "total", "%pip install x\ntotal"),
-        replace(3, "total", "import sys; sys.path.append('..')\ntotal"),
-        replace(3, "total", "keras.utils.get_file('x')\ntotal"),
+        replace(3, "total =", "!pip install x\ntotal ="),
+        replace(3, "total =", "%pip install x\ntotal ="),
+        replace(3, "total =", "import sys; sys.path.append('..')\ntotal ="),
+        replace(3, "total =", "keras.utils.get_file('x')\ntotal ="),
     ],
     prose_is_plain: [
         replace(4, "Some more", "Simply more"),
@@ -362,7 +369,7 @@ BREACHES = {
     trained_results_are_asserted: [
         replace(3, "assert total < 7, loss", ""),
         put("cells.3.metadata.tags", ["nbval-skip"]),
-        replace(3, "total", "# NBVAL_IGNORE_OUTPUT\ntotal"),
+        replace(3, "total =", "# NBVAL_IGNORE_OUTPUT\ntotal ="),
         put("cells.-3.metadata.tags", [notebooks.IGNORED]),
     ],
     equations_can_be_set_without_a_network: [replace(4, "\\leq", "\\nonsense")],

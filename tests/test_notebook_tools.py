@@ -53,7 +53,7 @@ def test_run_goes_on_after_a_failure_and_leaves_the_notebooks_alone(tmp_path, ca
     last = write_notebook(
         tmp_path / "in/02_last.ipynb",
         ("md", "# 02 · Last"),
-        "import os\nassert os.path.samefile('.', os.path.dirname(os.path.abspath('02_last.ipynb'))) and os.path.exists('00_good.ipynb')\n"
+        "import os\nassert os.path.exists('00_good.ipynb'), 'the kernel works in the folder of the notebooks'\n"
         "assert os.environ['VIDGEN_BUDGET'] == 'full' and os.environ['VIDGEN_QUIET'] and os.environ['PYTEST_CURRENT_TEST']",
     )
     before = {path: path.read_bytes() for path in (good, bad, last)}
@@ -96,10 +96,9 @@ def test_ctrl_c_ends_the_kernel_and_leaves_no_half_file(tmp_path, command):
 
 def test_a_gallery_card_shows_large_and_late_clips_and_a_figure_only_where_nothing_moves():
     def shown(*sizes, frames=2):
-        return [
-            base64.b64encode(Clip(np.full((frames, h, w, 1), i, np.uint8) + np.arange(frames, dtype=np.uint8)[:, None, None, None])._repr_png_())
-            for i, (h, w) in enumerate(sizes)
-        ]  # fmt: skip
+        numbers = np.arange(frames, dtype=np.uint8).reshape(-1, 1, 1, 1)
+        clips = [Clip(np.full((frames, h, w, 1), 9 * i, np.uint8) + numbers) for i, (h, w) in enumerate(sizes)]
+        return [base64.b64encode(clip._repr_png_()) for clip in clips]
 
     def notebook(pictures):
         cells = [v4.new_code_cell("", outputs=[v4.new_output("display_data", {"image/png": p.decode()})]) for p in pictures]
@@ -317,6 +316,7 @@ def test_student_takes_out_solutions_hidden_tests_and_outputs(tmp_path):
         notebooks.student([unmarked], tmp_path / "build")
 
 
+@pytest.mark.slow
 def test_nbgrader_makes_the_assignment_and_grades_right_missing_and_wrong_answers(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)  # nbgrader calls alembic by name
     course = tmp_path / "course"

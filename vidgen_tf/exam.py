@@ -89,3 +89,22 @@ def _alike(a, b):
     if a.shape != b.shape:
         raise CourseError(f"Two videos of one shape are needed to compare them, got {a.shape} and {b.shape}.")
     return a, b
+
+
+def scoreboard(rows):
+    """Prints results as a table with one row a model.
+
+    Args:
+        rows: list of dicts with the same keys, "model" first; numbers are shown with three digits, None as a dash.
+    """
+    cells = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        first, *rest = (cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        print("  ".join([first, *rest]).rstrip())
+
+
+def _cell(value):
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.3g}"

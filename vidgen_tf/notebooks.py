@@ -316,10 +316,6 @@ def _execute(notebook, folder, budget, progress):
         return f"{_place(number, cell)} killed its kernel: the memory may be full, close other programs and run again."
     except RuntimeError as error:
         return f"Its kernel did not start ({_shorten(str(error))}): delete .venv and run again."
-    except KeyboardInterrupt:
-        progress.stop()
-        print("Interrupted: the kernel is shut down, and no file was left half written.", flush=True)
-        raise
     return None
 
 
@@ -353,16 +349,14 @@ class _Progress:
             print(f"{self.name}: {self.cells} code cell{'s' if self.cells != 1 else ''}, {_about(self.expected)}", flush=True)
         return self
 
-    def __exit__(self, *_):
-        self.stop()
-
-    def stop(self):
-        """Ends the live line and leaves the cursor at the start of an empty one."""
+    def __exit__(self, kind, *_):
         self.elapsed = time.perf_counter() - self.started
-        if self.live and not self.stopped.is_set():
+        if self.live:
             self.stopped.set()
             self.thread.join()
             print("\r\x1b[K", end="", flush=True)
+        if kind is KeyboardInterrupt:
+            print("Interrupted: the kernel is shut down, and no file was left half written.", flush=True)
 
     def done(self, verdict):
         return f"{self.name}: {verdict} in {clock(self.elapsed)} ({_about(self.expected)})"

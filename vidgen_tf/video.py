@@ -19,6 +19,7 @@ VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v")
 SHOWN_HEIGHT, SHOWN_WIDTH = 192, 960  # px: on the page, small frames grow to about this height, and none is wider
 SHOWN_BYTES = 64 * 1024  # of one clip on the page: a notebook holds about fifteen and stays under 1 MB
 LOADED_BYTES = 2**29  # of pixels that `load` takes at most
+EXIF_DESCRIPTION = 0x010E  # where webp keeps a text
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ class Clip:
         """The clip with every pixel repeated `scale` times in both directions: crisp, no smoothing."""
         if int(scale) != scale or scale < 1:
             raise CourseError(f"A clip can be enlarged by a whole number from 1, got {scale}.")
-        frames = self.frames if scale == 1 else self.frames.repeat(scale, axis=1).repeat(scale, axis=2)
+        frames = self.frames if scale == 1 else self.frames.repeat(int(scale), axis=1).repeat(int(scale), axis=2)
         return dataclasses.replace(self, frames=frames)
 
     def __len__(self):
@@ -222,7 +223,12 @@ def compare(rows, gap=2):
 
     Returns:
         One `Clip`, enlarged enough for the labels to be read.
+
+    Raises:
+        CourseError: no rows, or clips of different sizes within a row.
     """
+    if not rows:
+        raise CourseError("compare needs at least one labelled row.")
     strips = {}
     for label, clips in rows.items():
         clips = [clips] if isinstance(clips, Clip) else list(clips)
@@ -398,9 +404,6 @@ def _read_note(path):
         return None
 
 
-EXIF_DESCRIPTION = 0x010E
-
-
 def _encode_picture(clip, suffix):
     """The bytes of an animated gif, webp or png."""
     from PIL import Image
@@ -424,7 +427,7 @@ def _encode_palette_png(clip, scale, colours):
 
     t, h, w, _ = clip.frames.shape
     column = Image.fromarray(np.broadcast_to(clip.frames, (t, h, w, 3)).reshape(t * h, w, 3))
-    column = column.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    column = column.quantize(colours, method=Image.Quantize.MEDIANCUT)
     frames = np.asarray(column).reshape(t, h, w).repeat(scale, axis=1).repeat(scale, axis=2)
     images = [Image.fromarray(frame) for frame in frames]
     for image in images:
@@ -473,7 +476,7 @@ def _save_mp4(clip, temporary):
     faststart = {"movflags": "+faststart"}  # plays while it loads, and a file cut short still has its note
     with av.open(str(temporary), "w", options=faststart) as container:
         container.metadata["comment"] = _note(clip, doubled)
-        stream = container.add_stream("libx264", rate=Fraction(clip.fps).limit_denominator(1001), options=options)
+        stream = container.add_stream("libx264", rate=Fraction(float(clip.fps)).limit_denominator(1001), options=options)
         stream.width, stream.height, stream.pix_fmt = w, h, "yuv420p"  # the one pixel format that every browser plays
         for frame in np.broadcast_to(frames, (t, h, w, 3)):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))

@@ -287,8 +287,7 @@ class _Layer:
 
 
 def _unit(values):
-    """Clipped to 0..1; quicker than np.clip on small arrays."""
-    return np.minimum(np.maximum(values, 0), 1)
+    return np.clip(values, 0, 1)
 
 
 def _ahead(values):

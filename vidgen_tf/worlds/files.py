@@ -74,7 +74,7 @@ def make(count, path, *, size=32, frames=16, fps=8, grey=False, seed=None):
     """The first clips of `stream`, as labelled clips.
 
     Args:
-        count: how many clips at most; a small folder gives fewer.
+        count: how many clips at most, all when None; a small folder gives fewer.
         path, size, frames, fps, grey, seed: as for `stream`.
 
     Returns:
@@ -84,7 +84,7 @@ def make(count, path, *, size=32, frames=16, fps=8, grey=False, seed=None):
     Raises:
         CourseError: as `stream`, or a count below 1.
     """
-    if count < 1:
+    if count is not None and count < 1:
         raise CourseError(f"Ask for at least one clip, not {count}.")
     found = itertools.islice(stream(path, size=size, frames=frames, fps=fps, grey=grey, seed=seed), count)
     clips, files, starts = zip(*found, strict=True)
