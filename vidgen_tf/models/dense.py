@@ -118,7 +118,7 @@ class DenseFaces:
     title = "Dense frame generator: 3200 frames of 400 drawn faces"
     dataset = ("faces", "train")
     seed = 2
-    steps = {"fast": 2500, "full": 30000}
+    steps = {"fast": 2500, "full": 20000}
     config = DenseConfig(hidden=(256, 192))
 
     def frames(self):
