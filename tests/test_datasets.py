@@ -115,7 +115,9 @@ def test_pipeline_resumes_at_any_step():
     items = np.arange(11)
 
     def take(first_step, count):
-        return np.array(list(datasets.pipeline(items, batch_size=3, seed=2, first_step=first_step).take(count).as_numpy_iterator()))
+        return np.array(
+            list(datasets.pipeline(items, batch_size=3, seed=2, first_step=first_step).take(count).as_numpy_iterator())
+        )
 
     whole = take(0, 9)
     for step in (1, 3, 5):

@@ -137,7 +137,12 @@ def test_captions_parse_back_to_what_made_them(clips):
         for k, (size, colour, shape) in enumerate(things):
             assert size == list(shapes.SIZES)[state["large"][k]] and colour == list(shapes.COLORS)[state["color"][k]]
             assert shape == shapes.SHAPES[state["shape"][k]]
-            words = shapes.SIZES_ZH[state["large"][k]] + "的" + shapes.COLORS_ZH[state["color"][k]] + shapes.SHAPES_ZH[state["shape"][k]]
+            words = (
+                shapes.SIZES_ZH[state["large"][k]]
+                + "的"
+                + shapes.COLORS_ZH[state["color"][k]]
+                + shapes.SHAPES_ZH[state["shape"][k]]
+            )
             assert words in str(clips.captions_zh[i])
         verbs = re.findall(r"moves \w+|falls and bounces|stays still|collide", str(clips.captions[i]))
         expected = ["collide"] if state["motion"][0] == 6 else [shapes.VERBS[m] for m in state["motion"] if m >= 0]

@@ -1,6 +1,5 @@
 """The zoo: weights come back as they went in, damaged and foreign files are refused, and every shipped file is what it says."""
 
-
 import numpy as np
 import pytest
 

@@ -36,7 +36,9 @@ def _parser():
     sample = commands.add_parser("sample", help="let a model of the zoo make videos")
     sample.add_argument("name", help="a model's name, see `zoo list`")
     sample.add_argument("-n", type=int, default=16, help="how many clips (default: 16)")
-    sample.add_argument("-o", "--output", default="build/sample.mp4", help=".mp4, .gif, .webp or .png (default: build/sample.mp4)")
+    sample.add_argument(
+        "-o", "--output", default="build/sample.mp4", help=".mp4, .gif, .webp or .png (default: build/sample.mp4)"
+    )
     sample.add_argument("--seed", type=int, default=0)
     sample.add_argument("--weights", help="a weight file of your own instead of the shipped one")
     sample.set_defaults(run=_sample)

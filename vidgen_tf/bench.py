@@ -14,7 +14,9 @@ def bench(seconds=3.0):
     import keras
     import tensorflow as tf
 
-    print(f"Keras {keras.__version__}, TensorFlow {tf.__version__}, {tf.config.threading.get_intra_op_parallelism_threads() or 'all'} threads\n")
+    print(
+        f"Keras {keras.__version__}, TensorFlow {tf.__version__}, {tf.config.threading.get_intra_op_parallelism_threads() or 'all'} threads\n"
+    )
     peak = matrix_rate(seconds)
     print(f"{'matrix product, float32 2048 x 2048':44} {peak / 1e9:8.0f} GFLOP/s\n")
     for name, rate in world_rates(seconds):
@@ -82,7 +84,9 @@ def forward_flops(model):
     """Floating point operations of a forward pass for one item: two for each weight of a dense kernel."""
     from keras import layers
 
-    return sum(2 * layer.kernel.shape[0] * layer.kernel.shape[1] for layer in model._flatten_layers() if isinstance(layer, layers.Dense))
+    return sum(
+        2 * layer.kernel.shape[0] * layer.kernel.shape[1] for layer in model._flatten_layers() if isinstance(layer, layers.Dense)
+    )
 
 
 def _dense(batch):

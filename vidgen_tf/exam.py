@@ -46,7 +46,9 @@ def temporal_autocorrelation(frames, lag=1):
     """
     frames = np.asarray(frames, np.float64)
     if frames.ndim != 4 or not 0 < lag < len(frames):
-        raise CourseError(f"Autocorrelation at lag {lag} needs frames (time, height, width, channels) and more of them than the lag, got {frames.shape}.")
+        raise CourseError(
+            f"Autocorrelation at lag {lag} needs frames (time, height, width, channels) and more of them than the lag, got {frames.shape}."
+        )
     deviation = frames - frames.mean(axis=0)
     energy = np.mean(deviation**2)
     return float(np.mean(deviation[lag:] * deviation[:-lag]) / energy) if energy > 0 else 0.0
@@ -100,7 +102,9 @@ def scoreboard(rows):
     cells = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:
-        first, *rest = (cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        first, *rest = (
+            cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
         print("  ".join([first, *rest]).rstrip())
 
 

@@ -61,7 +61,9 @@ def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sam
             callbacks.append(LiveSample(sample))
         data = batches(first * log_steps)
         try:
-            model.fit(data, initial_epoch=first, epochs=total, steps_per_epoch=log_steps, callbacks=callbacks, shuffle=False, verbose=0)
+            model.fit(
+                data, initial_epoch=first, epochs=total, steps_per_epoch=log_steps, callbacks=callbacks, shuffle=False, verbose=0
+            )
         finally:
             state.save()  # also on Ctrl-C
     return {key: np.array(values) for key, values in state.history.items()}

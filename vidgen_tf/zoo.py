@@ -73,7 +73,9 @@ def checked(name):
     if not path.is_file():
         raise CourseError(f"{path} is missing: restore it with git checkout, or train it: python -m vidgen_tf train {name}")
     if sha256(path) != entry["sha256"]:
-        raise CourseError(f"{path} is not the file that the zoo's manifest describes, so it is not read: restore it with git checkout.")
+        raise CourseError(
+            f"{path} is not the file that the zoo's manifest describes, so it is not read: restore it with git checkout."
+        )
     return path
 
 
