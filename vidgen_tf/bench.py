@@ -1,5 +1,6 @@
 """What this machine can do, and what the course makes of it: one table."""
 
+import os
 import time
 
 import numpy as np
@@ -14,9 +15,7 @@ def bench(seconds=3.0):
     import keras
     import tensorflow as tf
 
-    print(
-        f"Keras {keras.__version__}, TensorFlow {tf.__version__}, {tf.config.threading.get_intra_op_parallelism_threads() or 'all'} threads\n"
-    )
+    print(f"Keras {keras.__version__}, TensorFlow {tf.__version__}, {os.cpu_count()} cores\n")
     peak = matrix_rate(seconds)
     print(f"{'matrix product, float32 2048 x 2048':44} {peak / 1e9:8.0f} GFLOP/s\n")
     for name, rate in world_rates(seconds):

@@ -47,7 +47,7 @@ def temporal_autocorrelation(frames, lag=1):
     frames = np.asarray(frames, np.float64)
     if frames.ndim != 4 or not 0 < lag < len(frames):
         raise CourseError(
-            f"Autocorrelation at lag {lag} needs frames (time, height, width, channels) and more of them than the lag, got {frames.shape}."
+            f"Autocorrelation at lag {lag} needs frames (time, height, width, channels), time > lag, got {frames.shape}."
         )
     deviation = frames - frames.mean(axis=0)
     energy = np.mean(deviation**2)

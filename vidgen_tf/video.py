@@ -234,7 +234,7 @@ def compare(rows, gap=2):
         clips = [clips] if isinstance(clips, Clip) else list(clips)
         strips[label] = grid(clips, columns=len(clips), gap=gap)
     height = max(strip.frames.shape[1] for strip in strips.values())
-    scale = max(1, 96 // height)
+    scale = max(1, 128 // height)
     labelled = [_with_label(strip.enlarged(scale), label) for label, strip in strips.items()]
     width = max(clip.frames.shape[2] for clip in labelled)
     padded = [_padded_to(clip, width) for clip in labelled]

@@ -1,7 +1,7 @@
 """The zoo: weights that ship with the course, each with a record of how it was trained.
 
-A recipe says how a model is built, trained, sampled and examined. `train` follows it, `ship` puts the result into the zoo with its
-provenance, `load` builds the model from the course's code and fills in the weights, after their sha256 was checked.
+A recipe says how a model is built, trained, sampled and examined. `train` follows it, `ship` puts the result into the zoo with
+its provenance, `load` builds the model from the course's code and fills in the weights, after their sha256 was checked.
 """
 
 import datetime

@@ -197,7 +197,7 @@ def _collision(shape, radius, mass, half, u):
 
 
 def _contact_distance(shape, radius):
-    """Distance `(n,)` of the centres of two shapes at one height when they touch: the largest sum of half widths at any height."""
+    """Distance `(n,)` of the centres of two shapes at one height that touch: the largest sum of half widths at any height."""
     height = (HALF_HEIGHT[shape] * radius).min(axis=1)[:, None] * np.linspace(-1, 1, 65)[None]  # (n, heights)
     reach = 0.0
     for k in range(2):
