@@ -299,6 +299,7 @@ def _install():
             STAMP.write_text(UNFINISHED, encoding="utf-8")
             for title, command in _install_steps(uv):
                 _step(title, command, log)
+            _keep_logs_off_the_page()
             STAMP.write_text(_fingerprint(), encoding="utf-8")
     except OSError as error:
         sys.exit("Can't install into {}: {}. Put that right and run the same command again.".format(VENV, error))
@@ -344,6 +345,13 @@ def _install_steps(uv):
         yield "installing pip", pip[:2] + ["ensurepip"]
     yield "installing packages", install + ["--no-deps", "-r", str(LOCK)]
     yield "installing vidgen_tf", install + ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]
+
+
+def _keep_logs_off_the_page():
+    """TensorFlow's compiled part logs a dozen lines at its import: into the terminal with them, not into a learner's notebook."""
+    config = VENV / "etc" / "ipython" / "ipython_kernel_config.py"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("c = get_config()\nc.IPKernelApp.capture_fd_output = False\n", encoding="utf-8")
 
 
 def _step(title, command, log):

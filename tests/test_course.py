@@ -125,6 +125,8 @@ def test_first_call_installs_from_the_lock_and_says_so(installed):
     assert [call[1] for call in installed.installer_calls()] == ["venv", "pip", "pip"]
     assert str(installed.path / "requirements-lock.txt") in installed.installer_calls()[1]
     assert "Resolved" in (installed.path / "build" / "install.log").read_text()
+    config = installed.venv / "etc" / "ipython" / "ipython_kernel_config.py"
+    assert "capture_fd_output = False" in config.read_text()  # TensorFlow's log goes to the terminal, not to the page
     one_sentence(installed.first.err, "99")  # and then does what was asked for: there is no notebook 99
     assert installed.first.returncode == 1
 

@@ -359,8 +359,8 @@ def test_grid_holds_last_frames_and_mixes_grey_with_colour():
 def test_compare_labels_rows():
     both = compare({"real": [Clip(disc(4)), Clip(disc(6))], "a label longer than its only clip is wide": Clip(disc(5))})
     assert len(both) == 6
-    top = 20 + 3 * 32  # a row is a bar with the label, and the clips enlarged
-    np.testing.assert_array_equal(both.frames[:5, 20 + top : 20 + top + 96 : 3, 0:96:3], disc(5))
+    top = 20 + 4 * 32  # a row is a bar with the label, and the clips enlarged
+    np.testing.assert_array_equal(both.frames[:5, 20 + top : 20 + top + 128 : 4, 0:128:4], disc(5))
     for bar in (both.frames[0, :20], both.frames[0, top : top + 20]):
         assert (bar < 100).any() and (bar[:, -4:] == 255).all()  # there is a text, and it isn't cut off
 

@@ -1,6 +1,7 @@
 """The command line: python -m vidgen_tf data | train | sample | zoo | bench."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from .errors import CourseError
 def main(arguments=None):
     """Runs one command; returns its exit status."""
     options = _parser().parse_args(arguments)
+    _silence_native_logs()
     try:
         return options.run(options) or 0
     except CourseError as error:
@@ -18,6 +20,16 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("\nstopped; files already written are whole.", file=sys.stderr)
         return 130
+
+
+def _silence_native_logs():
+    """Sends what TensorFlow's compiled part logs nowhere, and leaves Python's own stderr where it is. Whoever wants to see the
+    log sets TF_CPP_MIN_LOG_LEVEL."""
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or sys.stderr is not sys.__stderr__:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr = open(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, closefd=False)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _parser():

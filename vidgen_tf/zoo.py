@@ -130,7 +130,7 @@ def write_weights(model, path):
 
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for i, weight in enumerate(model.weights):
-            file.create_dataset(f"{i:04d}", data=weight.numpy().astype(np.float16)).attrs["path"] = weight.path
+            file.create_dataset(f"{i:04d}", data=weight.numpy().astype(np.float16))
 
 
 def read_weights(model, path):
