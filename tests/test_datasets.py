@@ -137,3 +137,23 @@ def test_pipeline_turns_pixels_into_model_values_and_keeps_the_rest():
 def test_load_feeds_a_model_directly(small):
     batch = next(iter(datasets.load("small", batch_size=6)))
     assert batch.shape == (6, 16, 32, 32, 3) and float(batch.numpy().min()) >= -1
+
+
+def test_a_users_folder_is_streamed_batch_by_batch(tmp_path, monkeypatch):
+    from vidgen_tf.video import Clip
+    from vidgen_tf.worlds import files
+
+    for i in range(3):
+        brightness = np.arange(100 * i, 100 * i + 16, dtype=np.uint8).reshape(16, 1, 1, 1)
+        Clip(np.broadcast_to(brightness, (16, 20, 20, 3))).save(tmp_path / f"clip {i} of mine.webp")
+    monkeypatch.setattr(files, "make", None)  # would hold the whole folder in memory
+    stream = datasets.load(tmp_path, batch_size=2, size=16).take(30).as_numpy_iterator()
+    batches = np.array(list(stream))
+    assert batches.shape == (30, 2, 16, 16, 16, 3) and batches.dtype == np.float32
+    levels, counts = np.unique(batches[..., 0, 0, 0, 0], return_counts=True)
+    np.testing.assert_allclose(levels, np.array([0, 100, 200]) / 127.5 - 1, atol=1e-6)
+    assert counts.min() > 10, "the folder is gone through again and again"
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.mp4").write_bytes(b"no video")
+    with pytest.raises(CourseError, match="Nothing in .*broken can be used"), pytest.warns(UserWarning, match=r"a\.mp4"):
+        datasets.load(tmp_path / "broken", batch_size=2)

@@ -28,7 +28,7 @@ def _silence_native_logs():
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or sys.stderr is not sys.__stderr__:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    sys.stderr = open(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, closefd=False)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 

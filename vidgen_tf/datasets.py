@@ -7,6 +7,7 @@ datasets/manifest.json. A missing or damaged chunk is made again.
 import dataclasses
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from .worlds import LabelledClips
 FOLDER = Path(__file__).parents[1] / "datasets"
 MANIFEST = FOLDER / "manifest.json"
 CHUNK = 250  # clips per file
+STREAM_BUFFER = 64  # clips of the user's own files among which the next one is drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +79,7 @@ def load(name, split="train", count=None, batch_size=None, seed=0, **options):
         count: how many clips, from the first; all when None. Only what is asked for is made.
         batch_size: None for arrays; a number for an endless shuffled `tf.data` pipeline of float32 batches
             `(batch_size, T, H, W, C)` in [-1, 1].
+            `(batch_size, T, H, W, C)` in [-1, 1]. Your own files are then streamed, so a folder may be larger than the memory.
         seed: order of the pipeline's batches.
         **options: for your own files: `size`, `frames`, `fps` and the other arguments of `vidgen_tf.worlds.files.make`.
 
@@ -86,7 +89,9 @@ def load(name, split="train", count=None, batch_size=None, seed=0, **options):
     Raises:
         CourseError: unknown name or split, too large a count, an unusable file.
     """
-    clips = _load_cached(name, split, count) if name in DATASETS else _load_files(name, count, **options)
+    if name not in DATASETS:
+        return _load_files(name, count, batch_size, seed, **options)
+    clips = _load_cached(name, split, count)
     return clips if batch_size is None else pipeline(clips.frames, batch_size=batch_size, seed=seed)
 
 
@@ -121,8 +126,7 @@ def pipeline(*arrays, batch_size, seed=0, first_step=0):
         return tf.data.Dataset.from_tensor_slices(tf.reshape(order[: steps * batch_size], (steps, batch_size)))
 
     def fetch(rows):
-        out = [tf.gather(tensor, rows) for tensor in tensors]
-        out = [tf.cast(x, tf.float32) / 127.5 - 1.0 if x.dtype == tf.uint8 else x for x in out]
+        out = [_to_model(tf.gather(tensor, rows)) for tensor in tensors]
         return out[0] if len(out) == 1 else tuple(out)
 
     epochs = tf.data.Dataset.range(first_step // steps, tf.int64.max).flat_map(batches)
@@ -206,12 +210,32 @@ def _load_cached(name, split, count):
     return LabelledClips(arrays["frames"], arrays["captions"], arrays["captions_zh"], states, world=dataset.module)
 
 
-def _load_files(path, count, **options):
+def _load_files(path, count, batch_size, seed, **options):
     from .worlds import files
 
     if not Path(path).exists():
         raise CourseError(f"{str(path)!r} is neither a dataset ({', '.join(DATASETS)}) nor a file or folder.")
-    return files.make(count, path=path, **options)
+    if batch_size is None:
+        return files.make(count, path=path, **options)
+    import tensorflow as tf
+
+    first, _, _ = next(files.stream(path, **options))  # tells the shape, and at once if nothing can be used
+
+    def clips():
+        for epoch in itertools.count():
+            stream = files.stream(path, **options | {"seed": seed + epoch})
+            yield from (clip for clip, _, _ in itertools.islice(stream, count))
+
+    data = tf.data.Dataset.from_generator(clips, output_signature=tf.TensorSpec(first.shape, tf.uint8))
+    data = data.shuffle(STREAM_BUFFER, seed=seed).batch(batch_size, drop_remainder=True)
+    return data.map(_to_model).prefetch(2)
+
+
+def _to_model(x):
+    """uint8 pixels as float32 in [-1, 1]; anything else as it is."""
+    import tensorflow as tf
+
+    return tf.cast(x, tf.float32) / 127.5 - 1.0 if x.dtype == tf.uint8 else x
 
 
 def _widest(dtype):
