@@ -29,6 +29,9 @@ def code_is_in_small_cells(notebook):
     if not 4 <= mean <= 9:
         yield f"the code cells have {mean:.1f} lines on average, wanted are 4 to 9"
     yield from (f"code cell {i} has {length} lines, at most 45 are allowed" for i, length in enumerate(lengths, 1) if length > 45)
+    for i, cell in enumerate(code_cells(notebook), 1):
+        if max(map(len, cell.source.splitlines())) > 110:
+            yield f"code cell {i} has a line of over 110 characters: a page cuts it off"
 
 
 def there_are_six_words_for_each_line_of_code(notebook):
@@ -301,6 +304,7 @@ BREACHES = {
         replace(3, "total =", "loss\n" * 42 + "total ="),  # one long cell: the mean stays below 9
         lambda notebook: [cell.update(source="1\n" * 3) for cell in code_cells(notebook)],
         lambda notebook: [cell.update(source="1\n" * 10) for cell in code_cells(notebook)],
+        replace(3, "total =", f"text = '{'x' * 110}'\ntotal ="),
     ],
     there_are_six_words_for_each_line_of_code: [replace(4, "Some more words of prose are here. ", "")],
     every_cell_was_executed_in_order: [put("cells.2.execution_count", None), put("cells.1.execution_count", 2)],

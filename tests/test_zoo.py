@@ -80,7 +80,7 @@ def test_resuming_ends_where_an_uninterrupted_run_does(tiny):
     zoo.train("tiny", "full", folder="whole")
 
     class Stopped(TinyFaces):
-        def train(self, model, steps, checkpoint=None, sample=None):
+        def train(self, model, steps, checkpoint):
             super().train(model, steps, checkpoint)
             raise KeyboardInterrupt
 

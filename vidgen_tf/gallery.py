@@ -158,7 +158,7 @@ PAGE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block html_head_css -%}
 <style>
-main { max-width: 60rem; margin: 0 auto; padding: 1rem 0 4rem; }
+main { max-width: 66rem; margin: 0 auto; padding: 1rem 0 4rem; }
 .gallery { margin-left: 1rem; color: #2456c9; font: 0.9rem system-ui, sans-serif; }
 .display { display: block; text-align: center; margin: 1em 0; }
 img.equation { max-width: 100%; }

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).with_name("zoo")
 MANIFEST = FOLDER / "manifest.json"
 
 # Name -> "module:class". A recipe has the attributes `title`, `dataset` (name, split), `seed`, `steps` (a dict from budget to
-# training steps), and the methods build() -> model, train(model, steps, checkpoint, sample) -> history,
+# training steps), and the methods build() -> model, train(model, steps, checkpoint) -> history,
 # sample(model, count, seed) -> list of clips, examine(model) -> dict of numbers.
 RECIPES = {"dense-faces": "vidgen_tf.models.dense:DenseFaces"}
 
@@ -79,7 +79,7 @@ def checked(name):
     return path
 
 
-def train(name, budget="full", folder="build/train", resume=False, sample=False):
+def train(name, budget="full", folder="build/train", resume=False):
     """Trains a model of the zoo by its recipe; weights and record appear in `folder`.
 
     Args:
@@ -87,7 +87,6 @@ def train(name, budget="full", folder="build/train", resume=False, sample=False)
         budget: "fast" or "full".
         folder: where `NAME.weights.h5`, `NAME.json` (the record) and the checkpoint go.
         resume: go on from the checkpoint there; otherwise it is removed first.
-        sample: show samples while it trains.
 
     Returns:
         Path of the weight file.
@@ -97,17 +96,17 @@ def train(name, budget="full", folder="build/train", resume=False, sample=False)
     checkpoint = folder / f"{name}-{budget}.checkpoint.npz"
     if not resume:
         checkpoint.unlink(missing_ok=True)
+    commit = _commit()  # of the code that trains, whatever is edited meanwhile
     import keras
 
     keras.utils.set_random_seed(maker.seed)
     model = maker.build()
-    show = (lambda: maker.sample(model, 1, seed=0)[0]) if sample else None
-    history = maker.train(model, maker.steps[budget], checkpoint, show)
+    history = maker.train(model, maker.steps[budget], checkpoint)
     path = folder / f"{name}.weights.h5"
     write_weights(model, path)
     shipped = maker.build()
     read_weights(shipped, path)  # the exam sits the weights as they ship, rounded to half precision
-    record = _record(name, maker, budget, history, path, maker.examine(shipped))
+    record = _record(name, maker, budget, history, path) | {"commit": commit, "exam": maker.examine(shipped)}
     with atomic_path(folder / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
     return path
@@ -158,7 +157,7 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _record(name, maker, budget, history, path, exam):
+def _record(name, maker, budget, history, path):
     import keras
     import tensorflow as tf
 
@@ -172,13 +171,11 @@ def _record(name, maker, budget, history, path, exam):
         "command": f"python -m vidgen_tf train {name} --budget {budget}",
         "seed": maker.seed,
         "steps": maker.steps[budget],
-        "commit": _commit(),
         "dataset": {"name": dataset, "split": split, "sha256": datasets.checksum(dataset, split)},
         "minutes": round(float(history["seconds"][-1]) / 60, 1),
         "machine": f"{os.cpu_count()} x {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
         "date": datetime.date.today().isoformat(),
-        "exam": exam,
     }
 
 

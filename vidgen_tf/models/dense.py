@@ -43,7 +43,7 @@ def build_generator(config):
 
 
 class LatentFrames(keras.Model):
-    """A dense generator and one learned latent for each training frame, fitted together without a critic.
+    """A dense generator and a learned latent for each training frame, fitted together without a critic.
 
     Args:
         num_frames: training frames.
@@ -62,7 +62,7 @@ class LatentFrames(keras.Model):
     def __init__(self, num_frames, config):
         super().__init__(name="latent_frames")
         self.num_frames, self.config = num_frames, config
-        self.latents = layers.Embedding(num_frames, config.latent_dim, embeddings_initializer="random_normal")
+        self.latents = layers.Embedding(num_frames, config.latent_dim, "random_normal")
         self.generator = build_generator(config)
         self.latents.build(())
         self.built = True
@@ -72,13 +72,13 @@ class LatentFrames(keras.Model):
 
 
 def on_sphere(latent):
-    """Scales latents `(..., latent_dim)` to the length sqrt(latent_dim), about that of a standard Gaussian vector."""
+    """Latents `(..., latent_dim)` scaled to the length sqrt(latent_dim), about that of Gaussian noise."""
     mean_square = ops.mean(ops.square(latent), axis=-1, keepdims=True)
     return latent * ops.rsqrt(mean_square + 1e-8)
 
 
 def latent_path(latents, num_frames):
-    """A path at even pace through latents: straight between neighbours, each point put back on the sphere.
+    """A path at even pace through latents: straight between neighbours, then put back on the sphere.
 
     Args:
         latents: float array `(K, latent_dim)`, the stops.
@@ -107,8 +107,8 @@ def gaussian_latents(latents, count, seed=0):
         float32 array `(count, latent_dim)`.
     """
     latents = np.asarray(on_sphere(latents))
-    draws = np.random.default_rng(seed).multivariate_normal(latents.mean(axis=0), np.cov(latents.T), size=count)
-    return draws.astype(np.float32)
+    rng = np.random.default_rng(seed)
+    return rng.multivariate_normal(latents.mean(axis=0), np.cov(latents.T), size=count).astype(np.float32)
 
 
 class DenseFaces:
@@ -129,7 +129,7 @@ class DenseFaces:
     def build(self):
         return LatentFrames(3200, self.config)
 
-    def train(self, model, steps, checkpoint=None, sample=None):
+    def train(self, model, steps, checkpoint):
         frames, index = self.frames(), np.arange(model.num_frames)
         rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
         model.compile(keras.optimizers.Adam(rate), loss="mse", jit_compile=True)
@@ -137,7 +137,7 @@ class DenseFaces:
         def batches(first):
             return pipeline(index, frames, batch_size=64, seed=self.seed, first_step=first)
 
-        return training.fit(model, batches, steps, checkpoint=checkpoint, log_steps=100, sample=sample)
+        return training.fit(model, batches, steps, checkpoint=checkpoint, log_steps=100)
 
     def sample(self, model, count, seed):
         """Clips of 16 frames: from one new face to another and back."""
