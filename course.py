@@ -46,6 +46,11 @@ TEST_MODULES = ["nbgrader", "nbval", "pytest", "pytest_timeout", "ruff", "skimag
 
 
 def main():
+    """Does what the command line says.
+
+    Returns:
+        int, the exit status: 0 success, 1 failure, 2 nothing that can be understood, 130 Ctrl-C.
+    """
     door = parser()
     options, options.rest = door.parse_known_args()
     if options.command is None:
@@ -62,11 +67,16 @@ def main():
         except CourseError as error:
             sys.exit(str(error))
     except KeyboardInterrupt:
-        print("\nInterrupted: run the same command to begin again.", file=sys.stderr)
+        print("\nInterrupted: no file is left half written; run the same command to begin again.", file=sys.stderr)
         return 130
 
 
 def parser():
+    """The command line, for all commands.
+
+    Returns:
+        argparse.ArgumentParser; what it parses has `command`, a function of these options, `name` and `passes_on`.
+    """
     door = argparse.ArgumentParser(
         prog="course.py",
         description="A course on video generation. The first call makes .venv and installs everything into it.",
@@ -100,28 +110,60 @@ def parser():
     return door
 
 
-# The commands. Each returns True on success.
+# The commands. Each takes the parsed options, an argparse.Namespace, and returns a bool, True on success.
 
 
 def run(options):
+    """Executes notebooks into build/.
+
+    Args:
+        options: argparse.Namespace with numbers, list of str, and budget, "fast" or "full".
+
+    Returns:
+        bool, True if every notebook ran to its end.
+    """
     from vidgen_tf import notebooks
 
     return notebooks.run(notebooks.find(options.numbers), BUILD, options.budget)
 
 
 def refresh(options):
+    """Fills the source cells of notebooks and executes them in place.
+
+    Args:
+        options: argparse.Namespace with numbers, list of str.
+
+    Returns:
+        bool, True if none was refused.
+    """
     from vidgen_tf import notebooks
 
     return notebooks.refresh(notebooks.find(options.numbers))
 
 
 def student(options):
+    """Writes the students' versions of notebooks to build/student/.
+
+    Args:
+        options: argparse.Namespace with numbers, list of str.
+
+    Returns:
+        bool, True if every version was written.
+    """
     from vidgen_tf import notebooks
 
     return notebooks.student(notebooks.find(options.numbers), BUILD)
 
 
 def lab(options):
+    """JupyterLab on notebooks/, on this machine only and with its token, until Ctrl-C.
+
+    Args:
+        options: argparse.Namespace with rest, list of str, JupyterLab's own options.
+
+    Returns:
+        bool, True if it ended well.
+    """
     command = ["-m", "jupyterlab", "--ServerApp.ip=localhost", "--ServerApp.answer_yes=True"]  # Ctrl-C asks no question
     with contextlib.suppress(KeyboardInterrupt):
         return _call([sys.executable] + command + options.rest + [str(NOTEBOOKS)]) == 0
@@ -129,7 +171,14 @@ def lab(options):
 
 
 def test(options):
-    """Every part runs, whatever became of those before it. The last line of all has the totals over both pytest runs."""
+    """Every part runs, whatever became of those before it. The last line of all has the totals over both pytest runs.
+
+    Args:
+        options: argparse.Namespace with fast, bool, and rest, list of str: options and paths for pytest.
+
+    Returns:
+        bool, True if every part passed.
+    """
     rows, total = [], {"passed": 0, "failed": 0, "skipped": 0}
     os.environ.update(VIDGEN_QUIET="1", VIDGEN_BUDGET="fast")
     with tempfile.TemporaryDirectory() as folder:
@@ -216,10 +265,16 @@ def _call(command):
 
 
 def enter_environment(command):
-    """Goes on under the Python of the course's environment, which is made first, or mended, where that is needed."""
+    """Goes on under the Python of the course's environment, which is made first, or mended, where that is needed.
+
+    Args:
+        command: str, the command to come, which may need more than the others.
+    """
     choice = os.environ.get("VIDGEN_ENV", "")
     if choice not in ("", "current"):
         sys.exit("VIDGEN_ENV is {!r}: set it to current to use the Python that runs this, or leave it unset.".format(choice))
+    if os.path.lexists(str(BUILD)) and not BUILD.is_dir():
+        sys.exit("{} is a file, and results go into a folder of this name: move it and run the same command again.".format(BUILD))
     if choice == "current":
         _check_current(command)
     elif not _is_installed():
@@ -331,7 +386,10 @@ def _prepare(installer):
             "Too little disk space in {}: {:.1f} GB free, {} GB needed. Free some and run again.".format(ROOT, free, DISK_GB)
         )
     print("{} up to {} packages with {}.".format(reason, packages, installer))
-    print("This happens once and takes 3 GB of disk and 1 to 10 minutes, by the speed of your connection.", flush=True)
+    print(
+        "Making the environment happens once and takes 3 GB of disk and 1 to 10 minutes, by the speed of your connection.",
+        flush=True,
+    )
     return True
 
 

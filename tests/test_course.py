@@ -122,6 +122,7 @@ def one_sentence(text, *words):
 def test_first_call_installs_from_the_lock_and_says_so(installed):
     out = installed.first.out
     assert out.startswith("First call: making .venv and installing up to 1") and "Installed in " in out
+    assert out.splitlines()[1] in (ROOT / "README.md").read_text(encoding="utf-8"), "what it costs is said in the same words"
     assert [call[1] for call in installed.installer_calls()] == ["venv", "pip", "pip"]
     assert str(installed.path / "requirements-lock.txt") in installed.installer_calls()[1]
     assert "Resolved" in (installed.path / "build" / "install.log").read_text()
@@ -153,6 +154,7 @@ def test_the_command_runs_under_the_environment_with_keras_on_tensorflow(install
         "import json, os, sys\n"
         "def find(numbers): return numbers\n"
         "def refresh(paths): print(json.dumps([paths, sys.prefix, dict(os.environ)])); return paths == ['00']\n"
+        "def student(paths, build): raise KeyboardInterrupt\n"
     )
     good = installed.call("refresh", "00", PYTHONPATH="/elsewhere", KERAS_BACKEND="jax", JUPYTER_PATH="/elsewhere")
     paths, prefix, environment = json.loads(good.out)
@@ -161,6 +163,9 @@ def test_the_command_runs_under_the_environment_with_keras_on_tensorflow(install
     assert environment["JUPYTER_PATH"].split(os.pathsep) == [str(installed.venv / "share" / "jupyter"), "/elsewhere"]
     assert environment["PATH"].startswith(str(installed.venv / "bin"))
     assert installed.call("refresh").returncode == 1  # what a command returns decides the exit status
+    interrupted = installed.call("student")
+    one_sentence(interrupted.err, "Interrupted", "run the same command")
+    assert interrupted.returncode == 130
 
 
 @posix
@@ -286,6 +291,43 @@ def test_the_current_environment_is_used_as_it_is(folder, tmp_path):
     one_sentence(refused.err, "VIDGEN_ENV=current", "vidgen_tf, keras, tensorflow", "pip install -e")
     assert refused.returncode == 1
     one_sentence(folder.call("run", VIDGEN_ENV="curent").err, "'curent'", "current")
+
+
+LAB = """
+import json, os, signal, sys, time
+print(json.dumps([os.getcwd(), sys.argv[1:]]), flush=True)
+if "--ctrl-c" in sys.argv:
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(0.2)
+sys.exit(0 if "--good" in sys.argv else 3)
+"""
+
+
+def test_lab_opens_the_notebooks_on_this_machine_only_with_its_token(folder):
+    (folder.path / "jupyterlab.py").write_text(LAB)
+    opened = folder.call("lab", "--no-browser", "--port=8899", "--good", VIDGEN_ENV="current")
+    where, arguments = json.loads(opened.out)
+    assert where == str(folder.path) and arguments[-1] == str(folder.path / "notebooks") and opened.returncode == 0
+    assert arguments[2:-1] == ["--no-browser", "--port=8899", "--good"]
+    assert arguments[:2] == ["--ServerApp.ip=localhost", "--ServerApp.answer_yes=True"]  # no word on a token: Jupyter makes one
+    assert folder.call("lab", VIDGEN_ENV="current").returncode == 1
+
+
+@posix
+def test_ctrl_c_ends_lab_quietly(folder):
+    (folder.path / "jupyterlab.py").write_text(LAB)
+    closed = folder.call("lab", "--ctrl-c", VIDGEN_ENV="current")
+    assert (closed.returncode, closed.err, len(closed.out.splitlines())) == (0, "", 1)
+
+
+def test_a_file_in_the_place_of_the_build_folder_is_named(folder):
+    (folder.path / "build").touch()
+    for command in ("test", "run"):
+        refused = folder.call(command, VIDGEN_ENV="current")
+        one_sentence(refused.err, str(folder.path / "build"), "is a file", "move it")
+        assert (refused.returncode, refused.out) == (1, "")
+    one_sentence(folder.call("test").err, "is a file")  # before anything is installed
+    assert not folder.venv.exists()
 
 
 @pytest.mark.parametrize("command", ["run", "test", "lab", "refresh", "student"])

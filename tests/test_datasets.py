@@ -52,14 +52,16 @@ def test_splits_do_not_share_clips(small):
     assert not (train[:, None] == test[None]).all(axis=(2, 3, 4, 5)).any()
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "text", "empty"])
+@pytest.mark.parametrize("damage", ["flip", "header", "cut", "text", "empty"])
 def test_a_damaged_chunk_is_named_and_made_again(small, damage, capsys):
     right = datasets.load("small").frames
     path = datasets.chunk_path("small", "train", 0)
     data = bytearray(path.read_bytes())
     if damage == "flip":
         data[len(data) // 2] ^= 1
-    path.write_bytes({"flip": data, "cut": data[:5000], "text": b"hello", "empty": b""}[damage])
+    entry = data.rindex(b"PK\1\2")  # in the archive's table of contents
+    header = data[: entry + 10] + b"\xff\xff" + data[entry + 12 :]  # an unknown way of compression
+    path.write_bytes({"flip": data, "header": header, "cut": data[:5000], "text": b"hello", "empty": b""}[damage])
     assert datasets.verify("small", "train") == {"good": 1, "damaged": 1, "missing": 0}
     np.testing.assert_array_equal(datasets.load("small").frames, right)
     assert str(path) in capsys.readouterr().err
@@ -82,9 +84,9 @@ def test_the_recorded_manifest_is_that_of_the_code(tmp_path, monkeypatch):
     assert recorded.keys() == datasets.DATASETS.keys()
     for name, spec in datasets.DATASETS.items():
         assert {split: entry["clips"] for split, entry in recorded[name].items()} == spec.splits
-        smallest = min(spec.splits, key=spec.splits.get)
-        datasets.load(name, smallest, count=1)
-        assert datasets.verify(name, smallest)["good"] == 1
+        for split in spec.splits:
+            datasets.load(name, split, count=1)
+            assert datasets.verify(name, split)["good"] == 1
 
 
 @pytest.mark.parametrize(
@@ -94,11 +96,32 @@ def test_the_recorded_manifest_is_that_of_the_code(tmp_path, monkeypatch):
         (("shapes", "holdout"), "no split 'holdout'; it has train, validation, test"),
         (("shapes", "test", 10**6), "1000 clips, so count must be"),
         (("shapes", "test", 0), "count must be from 1"),
+        (("shapes", "test", 4, 0), "A batch holds at least one clip, not 0"),
     ],
 )
 def test_mistakes_are_told_with_what_there_is(arguments, message):
     with pytest.raises(CourseError, match=message):
         datasets.load(*arguments)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"small": 3}', "{}", None])
+def test_nothing_is_loaded_without_a_manifest_that_knows_it(small, damage):
+    if damage is None:
+        datasets.MANIFEST.unlink()
+    else:
+        datasets.MANIFEST.write_text(damage)
+    for act in (datasets.load, datasets.checksum, datasets.verify):
+        with pytest.raises(CourseError, match=r"manifest\.json (is missing or no valid JSON|has no checksum of small train)"):
+            act("small", "train")
+
+
+def test_options_of_other_data_are_refused(small, tmp_path):
+    with pytest.raises(CourseError, match="small is made as it is, without size"):
+        datasets.load("small", size=64)
+    with pytest.raises(CourseError, match="can be loaded with size, frames, .*not with sizee"):
+        datasets.load(tmp_path, sizee=64)
+    with pytest.raises(CourseError, match="at least one clip, not -1"):
+        datasets.load(tmp_path, count=-1, batch_size=2)
 
 
 def test_pipeline_gives_each_item_once_an_epoch_in_a_new_order_each_time():
@@ -146,7 +169,7 @@ def test_a_users_folder_is_streamed_batch_by_batch(tmp_path, monkeypatch):
     for i in range(3):
         brightness = np.arange(100 * i, 100 * i + 16, dtype=np.uint8).reshape(16, 1, 1, 1)
         Clip(np.broadcast_to(brightness, (16, 20, 20, 3))).save(tmp_path / f"clip {i} of mine.webp")
-    monkeypatch.setattr(files, "make", None)  # would hold the whole folder in memory
+    monkeypatch.setattr(files, "make", lambda count, path, size: pytest.fail("holds the whole folder in memory"))
     stream = datasets.load(tmp_path, batch_size=2, size=16).take(30).as_numpy_iterator()
     batches = np.array(list(stream))
     assert batches.shape == (30, 2, 16, 16, 16, 3) and batches.dtype == np.float32

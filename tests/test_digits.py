@@ -46,6 +46,11 @@ def test_seeds_and_splits_draw_different_motion():
     assert len(set(starts)) == 9
 
 
+def test_numbers_of_numpy_are_whole_numbers():
+    clips = digits.make(np.int64(2), seed=np.uint8(200), start=np.int32(1), split="test")
+    np.testing.assert_array_equal(clips.frames, digits.make(3, seed=200, split="test").frames[1:])
+
+
 def test_bytes_are_the_same_on_every_machine():
     clips = [digits.make(4, seed=7), digits.make_canonical(4, seed=7), digits.make_canonical(4, seed=7, random_walls=True)]
     sums = [hashlib.sha256(c.frames.tobytes()).hexdigest()[:16] for c in clips]
@@ -256,9 +261,15 @@ def test_captions():
     "call, said",
     [
         (lambda: digits.make(1, seed=0, size=48), "32 or 64"),
-        (lambda: digits.make(1, seed=0, frames=7), "at least 8 frames"),
+        (lambda: digits.make(1, seed=0, frames=7), "at least 8, got frames=7"),
         (lambda: digits.make(0, seed=0), "count=0"),
+        (lambda: digits.make(-1, seed=0), "count=-1"),
+        (lambda: digits.make(1, seed=-1), "seed=-1"),
+        (lambda: digits.make(1, seed=None), "seed=None"),
+        (lambda: digits.make(1, seed=0, start=-1), "start=-1"),
         (lambda: digits.make_canonical(1, seed=0, digits=0), "digits=0"),
+        (lambda: digits.make_canonical(1, seed=0, frames=0), "frames=0"),
+        (lambda: digits.stills(size=0), "size=0"),
         (lambda: digits.make(1, seed=0, split="dev"), "train, validation or test"),
         (lambda: digits.stills(source="svhn"), "scikit-learn or mnist"),
     ],

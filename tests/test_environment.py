@@ -126,7 +126,7 @@ def test_conda_gets_the_same_python():
     assert CONDA["name"] == PROJECT["name"] and CONDA["variables"] == {"VIDGEN_ENV": "current"}
 
 
-def test_the_issue_s_promises():
+def test_keras_and_tensorflow_have_the_ranges_that_the_course_was_written_for():
     ranges = {canonicalize_name(r.name): r.specifier for r in direct_requirements()}
     assert "3.15.0" in ranges["keras"] and "3.14.9" not in ranges["keras"]
     assert "2.21.0" in ranges["tensorflow"] and "2.22.0" not in ranges["tensorflow"]

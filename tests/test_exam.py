@@ -50,6 +50,9 @@ def test_flicker_is_the_relative_change_of_brightness():
     assert exam.flicker(frames) == 0
     frames[::2] *= 1.2  # 1.2, 1.0, 1.2, ...: steps of 0.2 around a mean of 1.1
     assert exam.flicker(frames) == pytest.approx(0.2 / 1.1)
+    for wrong in (frames[:1], frames[:0], frames[0]):
+        with pytest.raises(CourseError, match="at least two frames"):
+            exam.flicker(wrong)
     moving = np.eye(8)[:, :, None, None] + 1.0  # a bright row moves down
     assert exam.flicker(moving) == pytest.approx(0, abs=1e-12)
 
@@ -62,3 +65,15 @@ def test_nearest_finds_the_copy_and_measures_the_distance():
     brute = np.sqrt(((training[:1] - training[1:]) ** 2).mean(axis=(1, 2, 3)))
     index, distance = exam.nearest(training[:1], training[1:])
     assert index[0] == brute.argmin() and distance[0] == pytest.approx(brute.min(), abs=1e-4)
+
+
+def test_the_scoreboard_lines_up_its_rows(capsys):
+    exam.scoreboard([{"model": "dense", "psnr": 28.341, "steps": 2500}, {"model": "a longer name", "psnr": None, "steps": 7}])
+    assert capsys.readouterr().out.splitlines() == [
+        "model          psnr  steps",
+        "dense          28.3  2,500",
+        "a longer name     -      7",
+    ]
+    for wrong in ([], [{"model": "a", "psnr": 1.0}, {"model": "b"}], [{"model": "a", "psnr": 1.0}, {"psnr": 1.0, "model": "b"}]):
+        with pytest.raises(CourseError, match="at least one row, and the same keys"):
+            exam.scoreboard(wrong)

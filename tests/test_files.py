@@ -267,12 +267,21 @@ def test_nothing_usable(tmp_path):
         files.make(1, tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"size": 0}, {"frames": 0}, {"fps": 0}, {"fps": float("nan")}])
+@pytest.mark.parametrize("wrong", [{"size": 0}, {"frames": 0}, {"fps": 0}, {"fps": float("nan")}, {"fps": "8"}])
 def test_impossible_clips(wrong, tmp_path):
-    with pytest.raises(CourseError, match="at least 1 pixel, 1 frame and a positive frame rate"):
-        files.stream(tmp_path, **wrong)
-    with pytest.raises(CourseError, match="at least one clip"):
+    [(name, value)] = wrong.items()
+    for call in (files.stream, files.pan):
+        with pytest.raises(CourseError, match=f"{name} must be .*, got {name}={value!r}"):
+            call(tmp_path, **wrong)
+    with pytest.raises(CourseError, match="at least 1, got count=0"):
         files.make(0, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"count": 0}, {"seed": -1}, {"start": -1}])
+def test_impossible_pans(wrong, photograph):
+    [(name, value)] = wrong.items()
+    with pytest.raises(CourseError, match=f"got {name}={value}"):
+        files.pan(photograph, **wrong)
 
 
 # memory

@@ -30,7 +30,7 @@ def code_is_in_small_cells(notebook):
         yield f"the code cells have {mean:.1f} lines on average, wanted are 4 to 9"
     yield from (f"code cell {i} has {length} lines, at most 45 are allowed" for i, length in enumerate(lengths, 1) if length > 45)
     for i, cell in enumerate(code_cells(notebook), 1):
-        if max(map(len, cell.source.splitlines())) > 110:
+        if max(map(len, cell.source.splitlines()), default=0) > 110:
             yield f"code cell {i} has a line of over 110 characters: a page cuts it off"
 
 
@@ -193,6 +193,9 @@ def it_needs_no_installation_and_no_network(notebook):
 
 
 def prose_is_plain(notebook):
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown" and not cell.source.strip():
+            yield f"cell {i} is empty: write its prose or delete it"
     for word in re.findall(rf"\b(?:simply|just)\b|{EMOJI}", prose(notebook), re.IGNORECASE):
         yield f"the prose says {word!r}: leave it out"
 
@@ -368,6 +371,7 @@ BREACHES = {
     prose_is_plain: [
         replace(4, "Some more", "Simply more"),
         replace(4, "Some more", "just more"),
+        lambda notebook: notebook.cells.insert(4, v4.new_markdown_cell(" \n")),
         replace(4, "Some more", "\N{PARTY POPPER} more"),
     ],
     trained_results_are_asserted: [

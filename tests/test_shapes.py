@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from vidgen_tf.worlds import shapes
+from vidgen_tf.errors import CourseError
+from vidgen_tf.worlds import shapes, uniforms
 
 TIME = np.arange(shapes.FRAMES)
 
@@ -24,6 +25,29 @@ def test_a_clip_depends_on_its_seed_and_number_alone(clips):
 
 def test_bytes_are_the_same_on_every_machine(clips):
     assert hashlib.sha256(clips.frames[:64].tobytes()).hexdigest() == SHA256
+
+
+WRONG = [{"seed": -1}, {"seed": None}, {"seed": 0.5}, {"count": -1}, {"count": 0}, {"count": "3"}, {"start": -1}]
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, {"size": 0}, {"size": 32.0}])
+def test_a_wrong_argument_is_named(wrong):
+    [(name, value)] = wrong.items()
+    with pytest.raises(CourseError, match=rf"{name} must be a whole number, at least \d, got {name}={value!r}\."):
+        shapes.make(**{"count": 1, "seed": 0, **wrong})
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_chance_refuses_what_is_wrong_in_every_world(wrong):
+    [(name, value)] = wrong.items()
+    with pytest.raises(CourseError, match=f"got {name}={value!r}"):
+        uniforms(**{"seed": 0, "start": 0, "count": 1, "per_clip": 3, **wrong})
+
+
+def test_numbers_of_numpy_are_whole_numbers():
+    clips = shapes.make(np.int64(2), seed=np.uint8(3), start=np.int32(1), size=np.int64(33))
+    assert clips.frames.shape == (2, 16, 33, 33, 3)
+    np.testing.assert_array_equal(clips.captions, shapes.make(3, seed=3).captions[1:])
 
 
 def objects(clips, motion):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from vidgen_tf.errors import CourseError
-from vidgen_tf.video import SHOWN_BYTES, SUFFIXES, Clip, compare, contact_sheet, decode, grid, to_float, to_uint8
+from vidgen_tf.video import FPS_RANGE, SHOWN_BYTES, SUFFIXES, Clip, compare, contact_sheet, decode, grid, to_float, to_uint8
 
 
 def disc(length=16, size=32, colour=(230, 25, 25)):
@@ -269,10 +269,24 @@ def test_what_is_no_video(frames, message):
         Clip(frames)
 
 
-@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("fps", [0, -1, 0.009, 1001, 1e6, float("nan"), float("inf"), "8", None])
 def test_no_frame_rate(fps):
-    with pytest.raises(CourseError, match="positive"):
+    with pytest.raises(CourseError, match=f"from 0.01 to 1000, got fps={fps!r}"):
         Clip(disc(1), fps=fps)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("fps", FPS_RANGE)
+def test_every_format_holds_the_slowest_and_the_fastest(fps, suffix, tmp_path):
+    for length in (1, 2, 7, 16, 40):
+        loaded = Clip.load(Clip(noise(length, 8), fps=fps).save(tmp_path / f"a{suffix}"))
+        assert (len(loaded), loaded.fps) == (length, fps)
+
+
+def test_a_slide_show_of_others_loads_at_the_slowest_rate(tmp_path):
+    slides = [Image.fromarray(frame) for frame in noise(2, 8)]
+    slides[0].save(tmp_path / "a.gif", save_all=True, append_images=slides[1:], duration=400_000)
+    assert repr(Clip.load(tmp_path / "a.gif")) == "Clip(2 frames, 8x8 RGB, 0.01 fps)"
 
 
 def test_from_float_refuses_what_is_not_a_models_output():
@@ -341,6 +355,11 @@ def test_contact_sheet_is_in_reading_order():
     np.testing.assert_array_equal(sheet[0, 6:, 6:10], frames[9])
     assert (sheet[0, 6:, 12:] == 255).all()
     assert contact_sheet(Clip(frames), columns=5, gap=0).frames.shape == (1, 8, 20, 3)
+    for wrong in ({"columns": -1}, {"columns": 0}, {"columns": 2.5}, {"gap": -1}):
+        [(name, value)] = wrong.items()
+        for call in (lambda **wrong: contact_sheet(Clip(frames), **wrong), lambda **wrong: grid([Clip(frames)], **wrong)):
+            with pytest.raises(CourseError, match=f"{name} must be a whole number, at least [01], got {name}={value}"):
+                call(**wrong)
 
 
 def test_grid_holds_last_frames_and_mixes_grey_with_colour():

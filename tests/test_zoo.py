@@ -72,8 +72,35 @@ def test_damaged_and_foreign_weights_are_refused(tiny):
     zoo.write_weights(dense.build_generator(TinyFaces.config), path)
     with pytest.raises(CourseError, match="another model"):
         zoo.read_weights(TinyFaces().build(), path)
+    TinyFaces().build().save_weights(path)  # Keras' own format has the same suffix
+    with pytest.raises(CourseError, match="not made by `train`"):
+        zoo.read_weights(TinyFaces().build(), path)
+    broken = TinyFaces().build()
+    broken.latents.embeddings.assign(broken.latents.embeddings * np.nan)
+    zoo.write_weights(broken, path)
+    with pytest.raises(CourseError, match="not finite"):
+        zoo.read_weights(TinyFaces().build(), path)
     with pytest.raises(CourseError, match="no model 'huge' in the zoo"):
         zoo.load("huge")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", '{"tiny": {}}', '{"tiny": {"file": "../../etc/passwd"}}'])
+def test_a_damaged_manifest_is_one_sentence(tiny, text, capsys):
+    zoo.FOLDER.mkdir()
+    zoo.MANIFEST.write_text(text)
+    for words in (["zoo", "list"], ["zoo", "verify"], ["sample", "tiny"]):
+        assert command_line.main(words) == 1
+        assert "manifest.json is damaged: restore it" in capsys.readouterr().err
+
+
+def test_mistakes_in_training_are_told(tiny):
+    with pytest.raises(CourseError, match="no record of tiny: train it first"):
+        zoo.ship("tiny")
+    with pytest.raises(CourseError, match="no budget 'huge'; there are fast, full"):
+        zoo.train("tiny", "huge")
+    (tiny / "file").write_text("")
+    with pytest.raises(CourseError, match="Can't write"):
+        zoo.train("tiny", "fast", folder=tiny / "file" / "deeper")
 
 
 def test_resuming_ends_where_an_uninterrupted_run_does(tiny):
@@ -109,5 +136,6 @@ def test_every_shipped_model_is_what_its_record_says(name):
 
 
 def test_the_zoo_is_small_and_complete():
-    assert set(zoo.manifest()) <= set(zoo.RECIPES)
+    assert set(zoo.manifest()) == set(zoo.RECIPES)
+    assert not any(record["commit"].endswith("+") for record in zoo.manifest().values()), "trained by code that isn't committed"
     assert sum(path.stat().st_size for path in zoo.FOLDER.glob("*")) < 25e6

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from .errors import CourseError
 
+FULL = "No space left on the disk while writing {}: free some and run again."
+
 
 @contextlib.contextmanager
 def atomic_path(path):
@@ -22,27 +24,38 @@ def atomic_path(path):
         Path of the temporary file.
 
     Raises:
-        CourseError: the disk is full or the folder can't be written to.
+        CourseError: the disk is full, the path is a folder, or its folder can't be written to.
     """
     path = Path(path)
-    temporary = None
-    try:
+    with _told_in_a_sentence(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
-        temporary = Path(name)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would outlive the rename
-        yield temporary
-        os.replace(temporary, path)
+        os.chmod(name, 0o666 & ~_umask())  # mkstemp's 0600 would outlive the rename
+    temporary = Path(name)
+    try:
+        try:
+            yield temporary
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise CourseError(FULL.format(path)) from error
+            raise
+        with _told_in_a_sentence(path):
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _told_in_a_sentence(path):
+    try:
+        yield
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise CourseError(f"No space left on the disk while writing {path}: free some and run again.") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            raise CourseError(f"Can't write {path}: {error.strerror}. Choose another folder.") from error
-        raise
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            raise CourseError(FULL.format(path)) from error
+        raise CourseError(f"Can't write {path}: {error.strerror}. Choose another place.") from error
 
 
 def _umask():

@@ -1,37 +1,63 @@
 """What this machine can do, and what the course makes of it: one table."""
 
+import math
 import os
 import time
 
 import numpy as np
 
+from .errors import CourseError
+
 
 def bench(seconds=3.0):
-    """Prints the matrix rate, the speed of each world, of the input pipeline, and of a training step of each model.
+    """Prints the matrix rate, the speed of each dataset's world, of a training step of each model, and of its input pipeline.
 
     Args:
-        seconds: about how long each row is measured.
+        seconds: about how long each row is measured, above 0.
+
+    Returns:
+        list of dicts, one for each printed row: "name" str, "rate" float, "unit" str, "remark" str.
+
+    Raises:
+        CourseError: no positive number of seconds.
     """
+    if not 0 < seconds < math.inf:
+        raise CourseError(f"A measurement takes more than 0 seconds, got {seconds}.")
     import keras
     import tensorflow as tf
 
-    print(f"Keras {keras.__version__}, TensorFlow {tf.__version__}, {os.cpu_count()} cores\n")
+    print(f"Keras {keras.__version__}, TensorFlow {tf.__version__}, {os.cpu_count()} cores")
+    rows = []
+    for name, rate, unit, remark in _measurements(seconds):
+        rows.append({"name": name, "rate": rate, "unit": unit, "remark": remark})
+        print(f"{name:44} {rate:8.{0 if rate >= 100 else 1}f} {unit}{remark}", flush=True)
+    return rows
+
+
+def _measurements(seconds):
+    """Yields name, rate, unit and a remark on each row of the table."""
     peak = matrix_rate(seconds)
-    print(f"{'matrix product, float32 2048 x 2048':44} {peak / 1e9:8.0f} GFLOP/s\n")
+    yield "matrix product, float32 2048 x 2048", peak / 1e9, "GFLOP/s", ""
     for name, rate in world_rates(seconds):
-        print(f"{'world ' + name:44} {rate:8.0f} clips/s on one core")
-    print()
+        yield f"world {name}", rate, "clips/s", " on one core"
     for name, build, batch in MODELS:
         model, data = build(batch)
         feeds = batches_per_second(data, seconds)
         steps = steps_per_second(model, data, seconds)
         share = 3 * batch * forward_flops(model) * steps / peak  # backward costs about twice forward
-        print(f"{'train ' + name:44} {steps:8.1f} steps/s of {batch}, {share:4.0%} of the matrix rate")
-        print(f"{'  its pipeline':44} {feeds:8.1f} batches/s, {feeds / steps:.0f} times what the model takes")
+        yield f"train {name}", steps, "steps/s", f" of {batch}, {share:.0%} of the matrix rate"
+        yield f"feed {name}", feeds, "batches/s", f", {feeds / steps:.0f} times what the model takes"
 
 
 def matrix_rate(seconds):
-    """Floating point operations per second of a large float32 matrix product: the best of several runs."""
+    """The rate of a float32 matrix product, 2048 x 2048 by 2048 x 2048: the best of several runs.
+
+    Args:
+        seconds: about how long it is measured.
+
+    Returns:
+        float, floating point operations per second.
+    """
     import tensorflow as tf
 
     a = tf.random.normal((2048, 2048))
@@ -46,7 +72,14 @@ def matrix_rate(seconds):
 
 
 def world_rates(seconds):
-    """Yields dataset name and clips drawn per second of processor time."""
+    """How fast the clips of each dataset are drawn.
+
+    Args:
+        seconds: about how long each is measured, in processor time.
+
+    Yields:
+        (name, rate): the dataset's name, and clips per second of processor time.
+    """
     from .datasets import DATASETS
 
     for name, dataset in DATASETS.items():
@@ -59,7 +92,15 @@ def world_rates(seconds):
 
 
 def batches_per_second(data, seconds):
-    """Rate at which a `tf.data.Dataset` gives batches that nobody uses."""
+    """How fast a pipeline gives batches that nobody uses.
+
+    Args:
+        data: endless `tf.data.Dataset` of batches.
+        seconds: about how long it is measured.
+
+    Returns:
+        float, batches per second.
+    """
     iterator = iter(data)
     next(iterator)
     count, start = 0, time.monotonic()
@@ -70,7 +111,16 @@ def batches_per_second(data, seconds):
 
 
 def steps_per_second(model, data, seconds):
-    """Rate of training steps, without compilation and the start of `fit`."""
+    """How fast a model trains, compilation and the start of `fit` left out.
+
+    Args:
+        model: compiled `keras.Model`.
+        data: endless `tf.data.Dataset` of batches for its `fit`.
+        seconds: about how long it is measured, at least 20 steps.
+
+    Returns:
+        float, steps per second.
+    """
     import keras
 
     def rate(steps):
@@ -83,7 +133,14 @@ def steps_per_second(model, data, seconds):
 
 
 def forward_flops(model):
-    """Floating point operations of a forward pass for one item: two for each weight of a dense kernel."""
+    """The work of a forward pass for one item: two operations for each weight of a dense kernel.
+
+    Args:
+        model: built `keras.Model`.
+
+    Returns:
+        int, floating point operations.
+    """
     from keras import layers
 
     return sum(

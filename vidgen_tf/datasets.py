@@ -7,11 +7,11 @@ datasets/manifest.json. A missing or damaged chunk is made again.
 import dataclasses
 import hashlib
 import importlib
+import inspect
 import itertools
 import json
 import os
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ STREAM_BUFFER = 64  # clips of the user's own files among which the next one is 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """How a named dataset is made.
+    """How a named dataset is made: `make(split, start, count)` draws its clips.
 
     Args:
         world: module in `vidgen_tf.worlds`.
@@ -47,13 +47,23 @@ class Dataset:
     split_option: bool = False
 
     def make(self, split, start, count):
-        """Clips `start` to `start + count - 1` of a split, drawn now."""
+        """Clips of a split, drawn now.
+
+        Args:
+            split: a name in `splits`.
+            start: index of the first clip.
+            count: how many clips.
+
+        Returns:
+            `LabelledClips`.
+        """
         options = self.options | ({"split": split} if self.split_option else {})
         seed = self.seed + list(self.splits).index(split)
         return getattr(self.module, self.function)(count, seed=seed, start=start, **options)
 
     @property
     def module(self):
+        """The world's module."""
         return importlib.import_module(f".worlds.{self.world}", __package__)
 
 
@@ -78,7 +88,6 @@ def load(name, split="train", count=None, batch_size=None, seed=0, **options):
         split: "train", "validation" or "test". Your own files are not split.
         count: how many clips, from the first; all when None. Only what is asked for is made.
         batch_size: None for arrays; a number for an endless shuffled `tf.data` pipeline of float32 batches
-            `(batch_size, T, H, W, C)` in [-1, 1].
             `(batch_size, T, H, W, C)` in [-1, 1]. Your own files are then streamed, so a folder may be larger than the memory.
         seed: order of the pipeline's batches.
         **options: for your own files: `size`, `frames`, `fps` and the other arguments of `vidgen_tf.worlds.files.make`.
@@ -87,10 +96,14 @@ def load(name, split="train", count=None, batch_size=None, seed=0, **options):
         `LabelledClips`, or a `tf.data.Dataset`.
 
     Raises:
-        CourseError: unknown name or split, too large a count, an unusable file.
+        CourseError: unknown name, split or option, too large a count, an unusable file.
     """
+    if batch_size is not None and batch_size < 1:
+        raise CourseError(f"A batch holds at least one clip, not {batch_size}.")
     if name not in DATASETS:
-        return _load_files(name, count, batch_size, seed, **options)
+        return _load_files(name, count, batch_size, seed, options)
+    if options:
+        raise CourseError(f"{name} is made as it is, without {', '.join(options)}; there are {', '.join(DATASETS)}.")
     clips = _load_cached(name, split, count)
     return clips if batch_size is None else pipeline(clips.frames, batch_size=batch_size, seed=seed)
 
@@ -114,7 +127,7 @@ def pipeline(*arrays, batch_size, seed=0, first_step=0):
     import tensorflow as tf
 
     lengths = {len(array) for array in arrays}
-    if len(lengths) != 1 or min(lengths) < batch_size:
+    if len(lengths) != 1 or not 1 <= batch_size <= min(lengths):
         raise CourseError(f"A pipeline needs arrays of one length, at least the batch size {batch_size}, got {sorted(lengths)}.")
     length = lengths.pop()
     steps = length // batch_size
@@ -136,10 +149,18 @@ def pipeline(*arrays, batch_size, seed=0, first_step=0):
 def verify(name, split):
     """Checks the cached chunks of a split against the manifest.
 
+    Args:
+        name: a name in `DATASETS`.
+        split: one of its splits.
+
     Returns:
-        dict with the number of chunks that are `good`, `damaged` and `missing`.
+        dict with the number of chunks that are "good", "damaged" and "missing".
+
+    Raises:
+        CourseError: unknown name or split, or one that the manifest doesn't know.
     """
     dataset = _known(name, split)
+    checksum(name, split)  # complains where the manifest doesn't know the split
     result = {"good": 0, "damaged": 0, "missing": 0}
     for index in range(_chunks(dataset.splits[split])):
         path = chunk_path(name, split, index)
@@ -148,8 +169,12 @@ def verify(name, split):
 
 
 def record(names):
-    """Makes every chunk of the named datasets and writes their sha256 to the manifest: for whoever changes a world."""
-    manifest = _manifest()
+    """Makes every chunk of the named datasets and writes their sha256 to the manifest: for whoever changes a world.
+
+    Args:
+        names: names in `DATASETS`.
+    """
+    manifest = _manifest() if MANIFEST.exists() else {}
     for name in names:
         for split, total in DATASETS[name].splits.items():
             sums = []
@@ -163,19 +188,46 @@ def record(names):
 
 
 def checksum(name, split):
-    """One sha256 for a whole split: that of its chunks' recorded sums."""
-    _known(name, split)
-    return hashlib.sha256("".join(_manifest()[name][split]["sha256"]).encode()).hexdigest()
+    """One sha256 for a whole split: that of its chunks' recorded sums.
+
+    Args:
+        name: a name in `DATASETS`.
+        split: one of its splits.
+
+    Returns:
+        str, 64 hexadecimal digits.
+
+    Raises:
+        CourseError: unknown name or split, or one that the manifest doesn't know.
+    """
+    chunks = range(_chunks(_known(name, split).splits[split]))
+    return hashlib.sha256("".join(_expected(name, split, index) for index in chunks).encode()).hexdigest()
 
 
 def chunk_path(name, split, index):
-    """Where a chunk is cached: under datasets/cache/, or under $VIDGEN_CACHE."""
+    """Where a chunk is cached: under datasets/cache/, or under $VIDGEN_CACHE.
+
+    Args:
+        name: a name in `DATASETS`.
+        split: one of its splits.
+        index: number of the chunk, from 0.
+
+    Returns:
+        Path of an .npz file.
+    """
     cache = Path(os.environ.get("VIDGEN_CACHE") or FOLDER / "cache")
     return cache / name / f"{split}-{index:03d}.npz"
 
 
 def digest(arrays):
-    """sha256 of named arrays: of their names, dtypes, shapes and bytes, not of the file that holds them."""
+    """sha256 of named arrays: of their names, dtypes, shapes and bytes, not of the file that holds them.
+
+    Args:
+        arrays: dict from name to array.
+
+    Returns:
+        str, 64 hexadecimal digits.
+    """
     total = hashlib.sha256()
     for key in sorted(arrays):
         array = np.ascontiguousarray(arrays[key])
@@ -210,8 +262,14 @@ def _load_cached(name, split, count):
     return LabelledClips(arrays["frames"], arrays["captions"], arrays["captions_zh"], states, world=dataset.module)
 
 
-def _load_files(path, count, batch_size, seed, **options):
+def _load_files(path, count, batch_size, seed, options):
     from .worlds import files
+
+    known = inspect.signature(files.make).parameters
+    if not options.keys() <= known.keys():
+        raise CourseError(f"Your own files can be loaded with {', '.join(list(known)[2:])}, not with {', '.join(options)}.")
+    if count is not None and count < 1:
+        raise CourseError(f"Ask for at least one clip, not {count}.")
 
     if not Path(path).exists():
         raise CourseError(f"{str(path)!r} is neither a dataset ({', '.join(DATASETS)}) nor a file or folder.")
@@ -254,8 +312,7 @@ def _chunk(name, split, index):
         if path.exists():
             print(f"{path} is damaged or out of date: making it again.", file=sys.stderr)
         arrays = _make_chunk(name, split, index)
-        expected = _expected(name, split, index)
-        if expected and digest(arrays) != expected:
+        if digest(arrays) != _expected(name, split, index):
             raise CourseError(
                 f"{name} {split} chunk {index} came out different from datasets/manifest.json; if you changed the world on "
                 f"purpose, record it: python -m vidgen_tf data make {name} --record"
@@ -277,7 +334,7 @@ def _read(path, name, split, index):
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except Exception:  # NumPy and zipfile raise whatever they like on damaged files
         return None
     return arrays if digest(arrays) == _expected(name, split, index) else None
 
@@ -290,17 +347,18 @@ def _write(path, arrays):
 def _expected(name, split, index):
     try:
         return _manifest()[name][split]["sha256"][index]
-    except (KeyError, IndexError):
-        return None
+    except (KeyError, IndexError, TypeError) as error:
+        raise CourseError(
+            f"{MANIFEST} has no checksum of {name} {split} chunk {index}: restore it with git checkout, or record a dataset of "
+            f"your own with python -m vidgen_tf data make {name} --record"
+        ) from error
 
 
 def _manifest():
     try:
         return json.loads(MANIFEST.read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise CourseError(f"{MANIFEST} is no valid JSON: restore it with git checkout {MANIFEST.name}.") from error
+    except (OSError, ValueError) as error:
+        raise CourseError(f"{MANIFEST} is missing or no valid JSON: restore it with git checkout.") from error
 
 
 def _progress(items, label):

@@ -17,6 +17,9 @@ def psnr(reference, frames, data_range=255.0):
         float64 array `(...)`, in decibels: above 30 the eye hardly sees a difference, below 20 it is plain; infinite for
         equal frames. Average over frames, not over squared errors.
 
+    Raises:
+        CourseError: arrays of different shapes.
+
     References:
         Huynh-Thu and Ghanbari, 2008, "Scope of validity of PSNR in image/video quality assessment".
     """
@@ -62,8 +65,14 @@ def flicker(frames):
 
     Returns:
         float at least 0; 0 where things only move about on a flat ground.
+
+    Raises:
+        CourseError: not four axes, or fewer than two frames.
     """
-    brightness = np.asarray(frames, np.float64).mean(axis=(1, 2, 3))
+    frames = np.asarray(frames, np.float64)
+    if frames.ndim != 4 or len(frames) < 2:
+        raise CourseError(f"Flicker needs at least two frames (time, height, width, channels), got {frames.shape}.")
+    brightness = frames.mean(axis=(1, 2, 3))
     return float(np.mean(np.abs(np.diff(brightness))) / max(brightness.mean(), 1e-12))
 
 
@@ -75,7 +84,10 @@ def nearest(frames, training_frames):
         training_frames: array `(M, H, W, C)` on the same scale.
 
     Returns:
-        index `(N,)` of the nearest training frame, and distance `(N,)` to it in the unit of the pixels.
+        int64 index `(N,)` of the nearest training frame, and float32 distance `(N,)` to it in the unit of the pixels.
+
+    Raises:
+        CourseError: frames of different sizes.
     """
     _alike(frames[:1], training_frames[:1])
     a = np.asarray(frames, np.float32).reshape(len(frames), -1)
@@ -97,8 +109,14 @@ def scoreboard(rows):
     """Prints results as a table with one row a model.
 
     Args:
-        rows: list of dicts with the same keys, "model" first; numbers are shown with three digits, None as a dash.
+        rows: list of dicts with the same keys in the same order, "model" first; numbers are shown with three digits, None as a
+            dash.
+
+    Raises:
+        CourseError: no rows, or rows with different keys.
     """
+    if not rows or any(list(row) != list(rows[0]) for row in rows):
+        raise CourseError("A scoreboard needs at least one row, and the same keys in the same order in each.")
     cells = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for line in cells:

@@ -1,6 +1,7 @@
 """Executed notebooks as web pages that need no network: one page per notebook, and a gallery of all of them."""
 
 import base64
+import contextlib
 import datetime
 import html
 import io
@@ -33,6 +34,9 @@ def page(notebook, path):
 
     Returns:
         str, HTML.
+
+    Raises:
+        CourseError: the prose shows a picture that isn't there.
     """
     import nbformat
     from jinja2 import DictLoader
@@ -51,12 +55,15 @@ def index(build_dir):
     """The gallery: a card with the clips of each executed notebook in a folder, then a table.
 
     Args:
-        build_dir: Path of the folder that `notebooks.run` filled.
+        build_dir: Path of the folder that `notebooks.run` filled; what else lies there is left out.
 
     Returns:
         str, HTML.
     """
-    entries = [(path, read(path)) for path in sorted(build_dir.glob("[0-9][0-9]_*.ipynb"))]
+    entries = []
+    for path in sorted(build_dir.glob("[0-9][0-9]_*.ipynb")):
+        with contextlib.suppress(CourseError):  # damaged since its run, or never ours
+            entries.append((path, read(path)))
     entries = [(path, notebook) for path, notebook in entries if "run" in notebook.metadata.get("vidgen", {})]
     passed = sum(notebook.metadata.vidgen.run.passed for _, notebook in entries)
     seconds = sum(notebook.metadata.vidgen.run.seconds for _, notebook in entries)
@@ -196,13 +203,9 @@ header p {{ margin: 0.6rem 0 2.2rem; color: var(--soft); }}
 .stage.square {{ grid-template: minmax(0, 1fr) minmax(0, 1fr) / minmax(0, 2fr) minmax(0, 1fr); }}
 .stage.wide {{ grid-template: minmax(0, 3fr) minmax(0, 2fr) / minmax(0, 1fr) minmax(0, 1fr); }}
 .stage img {{ width: 100%; height: 100%; object-fit: contain; }}
-.square img:first-child {{ grid-row: 1 / -1; }}
-.wide img:first-child {{ grid-column: 1 / -1; }}
-.stage img:only-child, .stage .blank {{ grid-area: 1 / 1 / -1 / -1; }}
-.square img:nth-child(2):last-child {{ grid-row: 1 / -1; }}
-.wide img:nth-child(2):last-child {{ grid-column: 1 / -1; }}
-.blank {{ grid-area: 1 / 1 / -1 / -1; }}
-.stage img:nth-child(2):last-child {{ grid-column: 1 / -1; }}
+.square img:first-child, .square img:nth-child(2):last-child {{ grid-row: 1 / -1; }}
+.wide img:first-child, .wide img:nth-child(2):last-child {{ grid-column: 1 / -1; }}
+.stage img:only-child, .blank {{ grid-area: 1 / 1 / -1 / -1; }}
 .blank {{ display: grid; place-items: center; color: #565a66; font-size: 5rem; font-weight: 700; }}
 .label {{ display: flex; gap: 0.7rem; align-items: baseline; padding: 1rem 1.1rem 0; }}
 .number {{ color: var(--soft); font-variant-numeric: tabular-nums; }}

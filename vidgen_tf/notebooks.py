@@ -40,9 +40,15 @@ def find(numbers):
         list of Path in the order of the course, each once.
 
     Raises:
-        CourseError: there is no notebook with such a number.
+        CourseError: there is no notebook with such a number, or two notebooks have the same one.
     """
-    there = {int(path.name[:2]): path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
+    there = {}
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        first = there.setdefault(int(path.name[:2]), path)
+        if first != path:
+            raise CourseError(
+                f"{first.name} and {path.name} have the same number: rename one of them, or move it out of {NOTEBOOKS}."
+            )
     if not there:
         raise CourseError(f"There is no notebook in {NOTEBOOKS}: is the repository complete?")
     wanted = set()
@@ -57,7 +63,8 @@ def find(numbers):
 def run(paths, build_dir, budget):
     """Executes notebooks into `build_dir`: NN_name.ipynb, NN_name.html, and index.html, a gallery of all that lies there.
 
-    A notebook that fails is reported with its cell and its error; the others go on. The notebooks themselves stay as they are.
+    A notebook that can't be read, executed or shown is reported with the reason, and has that for its page; the others go on.
+    The notebooks themselves stay as they are.
 
     Args:
         paths: list of Path of notebooks.
@@ -65,25 +72,15 @@ def run(paths, build_dir, budget):
         budget: "fast" or "full": how long the models train.
 
     Returns:
-        True if every notebook ran to its end.
+        bool, True if every notebook ran to its end.
+
+    Raises:
+        CourseError: the results can't be written.
     """
     from . import gallery
 
     build_dir = Path(build_dir)
-    rows = []
-    for path in paths:
-        notebook = read(path)
-        _normalise(notebook)
-        with _Progress(notebook, path) as progress:
-            failure = _execute(notebook, path.parent, budget, progress)
-        passed = failure is None
-        print(progress.done("passed" if passed else "FAILED"), flush=True)
-        if failure:
-            print(f"    {failure}", flush=True)
-        notebook.metadata.setdefault("vidgen", {})["run"] = {"passed": passed, "seconds": round(progress.elapsed, 1)}
-        _write(_as_text(notebook), build_dir / path.name)
-        _write(gallery.page(notebook, path), build_dir / f"{path.stem}.html")
-        rows.append((path.stem[:2], title_of(notebook, path), clock(progress.elapsed), "yes" if passed else "NO"))
+    rows = [_run(path, build_dir, budget) for path in paths]
     _write(gallery.index(build_dir), build_dir / "index.html")
     _print_table(("no.", "notebook", "minutes", "passed"), rows)
     print(f"\nOpen {build_dir / 'index.html'} in a browser: every page, with its clips playing.")
@@ -102,7 +99,7 @@ def refresh(paths):
         paths: list of Path of notebooks.
 
     Returns:
-        True if none was refused.
+        bool, True if none was refused.
     """
     refused = 0
     for path in paths:
@@ -124,7 +121,10 @@ def student(paths, build_dir):
         build_dir: str or Path; the versions go to its subfolder student.
 
     Returns:
-        True if every version was written.
+        bool, True: every version was written.
+
+    Raises:
+        CourseError: a notebook can't be read, its markers or nbgrader metadata are wrong, or nbgrader is missing.
     """
     for path in paths:
         target = Path(build_dir) / "student" / path.name
@@ -143,22 +143,24 @@ def read(path):
         nbformat.NotebookNode.
 
     Raises:
-        CourseError: the file is missing or no notebook.
+        CourseError: the file can't be read, is no notebook, or has metadata that the course can't use.
     """
     import nbformat
 
     try:
         notebook = nbformat.v4.reads(path.read_text(encoding="utf-8"))
-        cells = notebook.cells
+        notebook.nbformat_minor = 5
+        _give_ids(notebook.cells)
+        nbformat.validate(notebook)
     except FileNotFoundError:
         raise CourseError(f"There is no notebook {path}.") from None
-    except (ValueError, AttributeError) as error:  # no JSON, or JSON of something else
+    except OSError as error:
+        raise CourseError(f"{path} can't be read, {error.strerror}: restore it from git, or move it away.") from error
+    except (ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:  # no JSON, or other JSON
         raise CourseError(f"{path} is no notebook of format 4: restore it from git.") from error
-    notebook.nbformat_minor = 5
-    ids = [cell.get("id") for cell in cells]
-    for i, cell in enumerate(cells):
-        if ids[i] is None or ids[i] in ids[:i]:
-            ids[i] = cell.id = next(name for k in itertools.count(i) if (name := f"cell-{k}") not in ids)
+    flaw = _flaw_of_metadata(notebook)
+    if flaw:
+        raise CourseError(f"{path} has metadata that can't be used: {flaw}.")
     return notebook
 
 
@@ -195,14 +197,84 @@ def source_text(spec):
 
 
 def title_of(notebook, path):
-    """What stands behind the number in the notebook's first heading, `# 02 · A dense frame generator`."""
+    """What stands behind the number in the notebook's first heading, `# 02 · A dense frame generator`.
+
+    Args:
+        notebook: nbformat.NotebookNode.
+        path: Path of its file, whose name serves where there is no such heading.
+
+    Returns:
+        str.
+    """
     heading = re.search(r"^#\s+(?:\d+\s*·\s*)?(.+)", notebook.cells[0].source if notebook.cells else "", re.MULTILINE)
     return heading[1].strip() if heading else path.stem[3:].replace("_", " ")
 
 
 def clock(seconds):
-    """Seconds as minutes:seconds."""
+    """Seconds as minutes:seconds.
+
+    Args:
+        seconds: int or float.
+
+    Returns:
+        str such as "1:05".
+    """
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _run(path, build_dir, budget):
+    """Executes one notebook and writes the copy and its page. Returns the notebook's row of the table."""
+    from . import gallery
+
+    failure = None
+    try:
+        notebook = read(path)
+    except CourseError as error:
+        failure = str(error)
+        notebook = _stand_in(path, failure)  # not to leave an older run's page in its place
+    _normalise(notebook)
+    with _Progress(notebook, path) as progress:
+        failure = failure or _execute(notebook, path.parent, budget, progress)
+    try:
+        page = gallery.page(notebook, path)
+    except CourseError as error:
+        failure = failure or str(error)
+        page = gallery.page(_stand_in(path, error), path)
+    print(progress.done("FAILED" if failure else "passed"), flush=True)
+    if failure:
+        print(f"    {failure}", flush=True)
+    notebook.metadata.setdefault("vidgen", {})["run"] = {"passed": not failure, "seconds": round(progress.elapsed, 1)}
+    _write(_as_text(notebook), build_dir / path.name)
+    _write(page, build_dir / f"{path.stem}.html")
+    return path.stem[:2], title_of(notebook, path), clock(progress.elapsed), "NO" if failure else "yes"
+
+
+def _stand_in(path, reason):
+    """A notebook that says why the one in a file can't be shown."""
+    from nbformat import v4
+
+    title = f"# {path.stem[:2]} · {path.stem[3:].replace('_', ' ')}"
+    return v4.new_notebook(cells=[v4.new_markdown_cell(title), v4.new_markdown_cell(f"```\n{reason}\n```")])
+
+
+def _give_ids(cells):
+    """An id of its own for each cell that has none, or another's; those that are there stay."""
+    ids = [cell.get("id") for cell in cells]
+    for i, cell in enumerate(cells):
+        if ids[i] is None or ids[i] in ids[:i]:
+            ids[i] = cell.id = next(name for k in itertools.count(i) if (name := f"cell-{k}") not in ids)
+
+
+def _flaw_of_metadata(notebook):
+    """What the course can't use of the metadata that it reads, which nbformat lets pass; None where all is well."""
+    vidgen = notebook.metadata.get("vidgen", {})
+    if not isinstance(vidgen, dict) or not isinstance(vidgen.get("minutes") or 0, (int, float)):
+        return f'"vidgen" is {vidgen!r}, and must be such as {{"minutes": 2.0}}'
+    for number, cell in enumerate(notebook.cells):
+        for key, kind, wanted in (("source", str, '"module:name"'), ("nbgrader", dict, "nbgrader's own")):
+            if not isinstance(cell.metadata.get(key, kind()), kind):
+                return f'"{key}" of cell {number} is {cell.metadata[key]!r}, and must be {wanted}'
+    return None
 
 
 def _refresh(path):
@@ -334,7 +406,7 @@ class _Progress:
 
     def __init__(self, notebook, path):
         self.name = f"{path.stem[:2]}  {title_of(notebook, path)}"
-        self.expected = 60 * notebook.metadata.get("vidgen", {}).get("minutes", 0)
+        self.expected = 60 * (notebook.metadata.get("vidgen", {}).get("minutes") or 0)
         self.cells = len(_code_cells(notebook))
         self.cell = 0
         self.live = sys.stdout.isatty()
@@ -349,14 +421,12 @@ class _Progress:
             print(f"{self.name}: {self.cells} code cell{'s' if self.cells != 1 else ''}, {_about(self.expected)}", flush=True)
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, *_):
         self.elapsed = time.perf_counter() - self.started
         if self.live:
             self.stopped.set()
             self.thread.join()
             print("\r\x1b[K", end="", flush=True)
-        if kind is KeyboardInterrupt:
-            print("Interrupted: the kernel is shut down, and no file was left half written.", flush=True)
 
     def done(self, verdict):
         return f"{self.name}: {verdict} in {clock(self.elapsed)} ({_about(self.expected)})"

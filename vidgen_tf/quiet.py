@@ -4,5 +4,9 @@ import os
 
 
 def quiet():
-    """True under a test or in an executed notebook, where a moving progress bar would end up in the stored output."""
+    """Whether this is a test or an executed notebook, where a moving progress bar would end up in the stored output.
+
+    Returns:
+        bool.
+    """
     return bool(os.environ.get("VIDGEN_QUIET") or os.environ.get("PYTEST_CURRENT_TEST"))

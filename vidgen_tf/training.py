@@ -1,6 +1,10 @@
 """Training that a person can watch, stop and resume: `fit`, its callbacks, seeds and budgets."""
 
+import contextlib
 import os
+import signal
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,7 +19,10 @@ BUDGETS = ("fast", "full")
 
 
 def budget():
-    """The budget that $VIDGEN_BUDGET names: "fast" (the default; about 75 s of training a chapter) or "full" (what the zoo has).
+    """The budget that $VIDGEN_BUDGET names: "fast" (the default; about a minute a chapter) or "full" (ten times that).
+
+    Returns:
+        str, one of `BUDGETS`.
 
     Raises:
         CourseError: the variable holds something else.
@@ -27,7 +34,11 @@ def budget():
 
 
 def set_seed(seed):
-    """Seeds Python, NumPy and Keras, so that the same machine gives the same run to the bit."""
+    """Seeds Python, NumPy and Keras, so that the same machine gives the same run to the bit.
+
+    Args:
+        seed: non-negative int.
+    """
     keras.utils.set_random_seed(seed)
 
 
@@ -38,9 +49,10 @@ def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sam
         model: compiled and built `keras.Model`.
         batches: function from the number of the first step to a `tf.data.Dataset` that gives the batches from there on, as
             `datasets.pipeline(..., first_step=...)` does.
-        steps: training steps in all, earlier runs included.
+        steps: training steps in all, earlier runs included; a multiple of `log_steps`.
         checkpoint: file (.npz) to keep the whole state in; None keeps nothing.
-        every: seconds between two checkpoints; one is also written at the end and on Ctrl-C.
+        every: seconds between two checkpoints; one is also written at the end. Ctrl-C waits for the next entry of the history,
+            writes a checkpoint, and stops; a second Ctrl-C stops at once.
         log_steps: steps between two entries of the history.
         sample: None, or a function without arguments that gives a `Clip`, shown live while the model trains.
 
@@ -49,38 +61,42 @@ def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sam
         the entry before. A resumed run has the entries of all runs.
 
     Raises:
-        CourseError: the checkpoint is damaged or belongs to another model.
+        CourseError: the checkpoint is damaged or belongs to another model; `steps` is no multiple of `log_steps`.
+        KeyboardInterrupt: on Ctrl-C, once the checkpoint is written.
     """
     state = _State(model, checkpoint, every)
-    first = state.restore()
+    done = state.restore()
     log_steps = min(log_steps, steps)
-    total = steps // log_steps
-    if first < total:
-        callbacks = [Progress(total, log_steps, first), state]
+    if log_steps < 1 or steps % log_steps or done % log_steps:
+        raise CourseError(f"{steps} steps, {done} of them done, can't be trained in rounds of {log_steps}: choose a multiple.")
+    if done < steps:
+        callbacks = [state, Progress(steps, done)]
         if sample and not quiet():
             callbacks.append(LiveSample(sample))
-        data = batches(first * log_steps)
-        try:
-            model.fit(
-                data, initial_epoch=first, epochs=total, steps_per_epoch=log_steps, callbacks=callbacks, shuffle=False, verbose=0
-            )
-        finally:
-            state.save()  # also on Ctrl-C
+        data = batches(done)
+        rounds = {"initial_epoch": done // log_steps, "epochs": steps // log_steps, "steps_per_epoch": log_steps}
+        with _patient_interrupt(state):
+            model.fit(data, **rounds, callbacks=callbacks, shuffle=False, verbose=0)
+        state.save()
     return {key: np.array(values) for key, values in state.history.items()}
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar with the loss and the time left. It draws nothing where nobody looks."""
+    """A bar with the loss and the time left. It draws nothing where nobody looks.
 
-    def __init__(self, total, log_steps, first=0):
+    Args:
+        steps: training steps in all.
+        done: steps of earlier runs among them.
+    """
+
+    def __init__(self, steps, done=0):
         super().__init__()
-        self.total, self.log_steps, self.first = total, log_steps, first
+        self.steps, self.done = steps, done
 
     def on_train_begin(self, logs=None):
         from tqdm.auto import tqdm
 
-        steps = self.total * self.log_steps
-        self.bar = tqdm(total=steps, initial=self.first * self.log_steps, unit="step", desc=self.model.name, disable=quiet())
+        self.bar = tqdm(total=self.steps, initial=self.done, unit="step", desc=self.model.name, disable=quiet())
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
@@ -93,7 +109,12 @@ class Progress(keras.callbacks.Callback):
 
 
 class LiveSample(keras.callbacks.Callback):
-    """Shows what the model makes now, in place of what it made before, every few seconds."""
+    """Shows what the model makes now, in place of what it made before, every few seconds.
+
+    Args:
+        sample: function without arguments that gives a `Clip`.
+        seconds: time between two samples.
+    """
 
     def __init__(self, sample, seconds=10.0):
         super().__init__()
@@ -111,22 +132,43 @@ class LiveSample(keras.callbacks.Callback):
             self.handle.update(self.sample())
 
 
+@contextlib.contextmanager
+def _patient_interrupt(state):
+    """Turns the first Ctrl-C into a stop at the next moment from which a resumed run ends like an uninterrupted one."""
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number, frame):
+        state.interrupted = True
+        signal.signal(signal.SIGINT, before)
+        print("\nStopping after this round of steps; Ctrl-C once more stops at once.", file=sys.stderr)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class _State(keras.callbacks.Callback):
     """Everything that decides how training goes on: weights, optimizer slots, random seeds, history and progress."""
 
     def __init__(self, model, path, every):
         super().__init__()
         self.owner, self.path, self.every = model, path and Path(path), every
-        self.history, self.done, self.saved = {}, 0, 0
+        self.history, self.done, self.saved, self.interrupted = {}, 0, 0, False
         self.last = self.start = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = time.monotonic() - self.start
-        for key, value in {"step": (epoch + 1) * self.params["steps"], "seconds": seconds, **(logs or {})}.items():
+        self.done = (epoch + 1) * self.params["steps"]
+        for key, value in {"step": self.done, "seconds": time.monotonic() - self.start, **(logs or {})}.items():
             self.history.setdefault(key, []).append(float(value))
-        self.done = epoch + 1
-        if time.monotonic() - self.last > self.every:
+        if self.interrupted or time.monotonic() - self.last > self.every:
             self.save()
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def save(self):
         if self.path is None or self.saved == self.done:
@@ -138,7 +180,7 @@ class _State(keras.callbacks.Callback):
         self.saved, self.last = self.done, time.monotonic()
 
     def restore(self):
-        """Puts the checkpoint's state into the model; returns how many history entries it has behind it."""
+        """Puts the checkpoint's state into the model; returns how many steps it has behind it."""
         if self.path is None or not self.path.exists():
             return 0
         try:

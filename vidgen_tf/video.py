@@ -5,17 +5,19 @@ import io
 import json
 import math
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 
 from .atomic import atomic_path
-from .errors import CourseError
+from .errors import CourseError, check_whole
 
 SUFFIXES = (".mp4", ".gif", ".webp", ".png")  # what `save` writes
 PICTURES = (".gif", ".webp", ".png", ".apng", ".jpg", ".jpeg", ".bmp")
 VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v")
+FPS_RANGE = 0.01, 1000  # frames per second: at these rates, and between, every format above gives back every frame
 SHOWN_HEIGHT, SHOWN_WIDTH = 192, 960  # px: on the page, small frames grow to about this height, and none is wider
 SHOWN_BYTES = 64 * 1024  # of one clip on the page: a notebook holds about fifteen and stays under 1 MB
 LOADED_BYTES = 2**29  # of pixels that `load` takes at most
@@ -30,11 +32,11 @@ class Clip:
 
     Args:
         frames: uint8 array `(time, height, width, channels)`, values 0..255, channels 1 (grey) or 3 (RGB).
-        fps: frames per second, positive.
+        fps: frames per second, 0.01 to 1000.
         caption: what happens in it, or None.
 
     Raises:
-        CourseError: the array is no video: wrong type, dtype, shape, or empty.
+        CourseError: the array is no video (wrong type, dtype, shape, or empty), or the frame rate is out of range.
     """
 
     frames: np.ndarray
@@ -52,8 +54,7 @@ class Clip:
             raise CourseError(
                 f"Clip needs frames of shape (time, height, width, channels), no side 0 and channels 1 or 3, got {frames.shape}."
             )
-        if not (math.isfinite(self.fps) and self.fps > 0):
-            raise CourseError(f"Clip needs a positive number of frames per second, got {self.fps}.")
+        check_fps(self.fps)
         object.__setattr__(self, "frames", frames)
 
     @classmethod
@@ -62,11 +63,14 @@ class Clip:
 
         Args:
             frames: float array or tensor `(time, height, width, channels)` in [-1, 1]; values outside are clipped.
-            fps: frames per second.
+            fps: frames per second, 0.01 to 1000.
             caption: what happens in it, or None.
 
+        Returns:
+            `Clip` with uint8 frames.
+
         Raises:
-            CourseError: NaN or infinite values, or no video's shape.
+            CourseError: NaN or infinite values, no video's shape, or a frame rate out of range.
         """
         frames = np.asarray(frames)
         if frames.dtype.kind in "biu":
@@ -84,6 +88,9 @@ class Clip:
 
         Args:
             path: str or Path.
+
+        Returns:
+            `Clip`.
 
         Raises:
             CourseError: the file is missing, truncated, no video, or too long to be held in memory.
@@ -130,7 +137,17 @@ class Clip:
         return path
 
     def enlarged(self, scale):
-        """The clip with every pixel repeated `scale` times in both directions: crisp, no smoothing."""
+        """The clip with every pixel repeated in both directions: crisp, no smoothing.
+
+        Args:
+            scale: how many times, a whole number from 1.
+
+        Returns:
+            `Clip` of height and width `scale` times as large.
+
+        Raises:
+            CourseError: another scale.
+        """
         if int(scale) != scale or scale < 1:
             raise CourseError(f"A clip can be enlarged by a whole number from 1, got {scale}.")
         frames = self.frames if scale == 1 else self.frames.repeat(int(scale), axis=1).repeat(int(scale), axis=2)
@@ -140,6 +157,7 @@ class Clip:
         return len(self.frames)
 
     def __repr__(self):
+        """Length, size, colour and frame rate in a line."""
         t, h, w, c = self.frames.shape
         return f"Clip({t} frame{'s' if t > 1 else ''}, {w}x{h} {'RGB' if c == 3 else 'grey'}, {self.fps:g} fps)"
 
@@ -155,13 +173,41 @@ class Clip:
         return picture
 
 
+def check_fps(fps):
+    """Refuses a frame rate that not every file format can hold.
+
+    Args:
+        fps: frames per second.
+
+    Raises:
+        CourseError: no number, or not in 0.01 to 1000.
+    """
+    low, high = FPS_RANGE
+    if not (isinstance(fps, Real) and low <= fps <= high):
+        raise CourseError(f"fps must be a number of frames per second from {low:g} to {high:g}, got fps={fps!r}.")
+
+
 def to_uint8(frames):
-    """Model values in [-1, 1] as pixels 0..255, rounded to nearest; values outside are clipped."""
+    """Model values as pixels, rounded to nearest.
+
+    Args:
+        frames: float array or tensor of any shape in [-1, 1]; values outside are clipped.
+
+    Returns:
+        uint8 array of that shape, 0..255.
+    """
     return np.clip(np.rint((np.asarray(frames) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
 def to_float(frames):
-    """Pixels 0..255 as model values in [-1, 1], float32."""
+    """Pixels as model values.
+
+    Args:
+        frames: uint8 array of any shape, 0..255.
+
+    Returns:
+        float32 array of that shape in [-1, 1].
+    """
     return np.asarray(frames, dtype=np.float32) / 127.5 - 1.0
 
 
@@ -170,13 +216,16 @@ def contact_sheet(clip, columns=None, gap=2):
 
     Args:
         clip: a `Clip`.
-        columns: frames per row; all in one row up to 8 frames, else 8.
-        gap: white pixels between frames.
+        columns: frames per row, from 1; when None, all in one row up to 8 frames, else 8.
+        gap: white pixels between frames, from 0.
 
     Returns:
         A one-frame `Clip`.
+
+    Raises:
+        CourseError: fewer columns or a smaller gap.
     """
-    columns = columns or min(len(clip), 8)
+    columns = min(len(clip), 8) if columns is None else columns
     stills = [Clip(frame[None], fps=clip.fps) for frame in clip.frames]
     return grid(stills, columns, gap)
 
@@ -187,14 +236,14 @@ def grid(clips, columns=None, gap=2):
     Args:
         clips: sequence of `Clip`, or a uint8 array `(N, T, H, W, C)`; all of one height and width. Shorter ones hold their
             last frame; grey and RGB may be mixed.
-        columns: clips per row; about a square when None.
-        gap: white pixels between clips.
+        columns: clips per row, from 1; about a square when None.
+        gap: white pixels between clips, from 0.
 
     Returns:
         One `Clip`, at the frame rate of the first.
 
     Raises:
-        CourseError: no clips, or clips of different sizes.
+        CourseError: no clips, clips of different sizes, fewer columns or a smaller gap.
     """
     clips = [c if isinstance(c, Clip) else Clip(c) for c in clips]
     if not clips:
@@ -204,7 +253,9 @@ def grid(clips, columns=None, gap=2):
         raise CourseError(f"A grid needs clips of one height and width, got {sorted(sizes)}.")
     (h, w), length = sizes.pop(), max(len(clip) for clip in clips)
     channels = max(clip.frames.shape[-1] for clip in clips)
-    columns = columns or math.ceil(math.sqrt(len(clips)))
+    columns = math.ceil(math.sqrt(len(clips))) if columns is None else columns
+    check_whole(1, columns=columns)
+    check_whole(0, gap=gap)
     rows = math.ceil(len(clips) / columns)
     canvas = np.full((length, rows * (h + gap) - gap, columns * (w + gap) - gap, channels), 255, np.uint8)
     for i, clip in enumerate(clips):
@@ -219,13 +270,13 @@ def compare(rows, gap=2):
 
     Args:
         rows: dict from label to a `Clip` or a sequence of clips (or a uint8 array `(N, T, H, W, C)`), all of one size.
-        gap: white pixels between clips.
+        gap: white pixels between clips, from 0.
 
     Returns:
         One `Clip`, enlarged enough for the labels to be read.
 
     Raises:
-        CourseError: no rows, or clips of different sizes within a row.
+        CourseError: no rows, clips of different sizes within a row, or a smaller gap.
     """
     if not rows:
         raise CourseError("compare needs at least one labelled row.")
@@ -267,9 +318,9 @@ def decode(path):
     Args:
         path: str or Path, its suffix one of VIDEOS or PICTURES.
 
-    Yields:
-        (start, end, picture): when the frame is shown, in seconds from the start of the first, and a function that gives it as
-        a Pillow image of mode "RGB" or "L"; it converts only when called, so skipped frames cost little.
+    Returns:
+        Iterator of (start, end, picture): when the frame is shown, in seconds from the start of the first, and a function that
+        gives it as a Pillow image of mode "RGB" or "L"; it converts only when called, so skipped frames cost little.
 
     Raises:
         Whatever the decoders raise on damaged files.
@@ -357,7 +408,8 @@ def _load(path):
     if path.suffix.lower() in PICTURES:  # one that lasts longer stands for several equal frames
         durations = np.subtract(ends, starts)
         repeats = np.maximum(1, np.rint(durations / durations.min()).astype(int))
-    return Clip(frames.repeat(repeats, axis=0), fps=round(float(repeats.sum() / ends[-1]), 2))
+    fps = min(max(round(float(repeats.sum() / ends[-1]), 2), FPS_RANGE[0]), FPS_RANGE[1])
+    return Clip(frames.repeat(repeats, axis=0), fps=fps)
 
 
 def _as_noted(frames, ends, note, path):

@@ -23,11 +23,18 @@ MANIFEST = FOLDER / "manifest.json"
 # Name -> "module:class". A recipe has the attributes `title`, `dataset` (name, split), `seed`, `steps` (a dict from budget to
 # training steps), and the methods build() -> model, train(model, steps, checkpoint) -> history,
 # sample(model, count, seed) -> list of clips, examine(model) -> dict of numbers.
+RECORDED = {"file", "sha256", "bytes", "command", "seed", "steps", "commit", "dataset", "minutes", "machine", "date", "exam"}
 RECIPES = {"dense-faces": "vidgen_tf.models.dense:DenseFaces"}
 
 
 def recipe(name):
     """The recipe of a model of the zoo.
+
+    Args:
+        name: a name in `RECIPES`.
+
+    Returns:
+        An object with the attributes and methods that the comment above `RECIPES` lists.
 
     Raises:
         CourseError: unknown name.
@@ -39,17 +46,29 @@ def recipe(name):
 
 
 def manifest():
-    """The zoo's records: dict from a model's name to its file, sha256, bytes, provenance and exam."""
-    try:
-        return json.loads(MANIFEST.read_text())
-    except FileNotFoundError:
+    """The zoo's records.
+
+    Returns:
+        dict from a model's name to its file, sha256, bytes, provenance and exam; empty where nothing has been shipped.
+
+    Raises:
+        CourseError: the manifest is damaged.
+    """
+    if not MANIFEST.exists():
         return {}
-    except ValueError as error:
-        raise CourseError(f"{MANIFEST} is no valid JSON: restore it from the repository.") from error
+    try:
+        records = json.loads(MANIFEST.read_text())
+        assert all(RECORDED <= entry.keys() and Path(entry["file"]).name == entry["file"] for entry in records.values())
+    except (OSError, ValueError, AttributeError, TypeError, AssertionError) as error:
+        raise CourseError(f"{MANIFEST} is damaged: restore it with git checkout.") from error
+    return records
 
 
 def load(name):
     """A model of the zoo with its shipped weights.
+
+    Args:
+        name: a name in `RECIPES`.
 
     Returns:
         `keras.Model`, built by the recipe.
@@ -65,7 +84,17 @@ def load(name):
 
 
 def checked(name):
-    """Path of a model's shipped weight file, once its sha256 is found to be the recorded one."""
+    """A model's shipped weight file, once its sha256 is found to be the recorded one.
+
+    Args:
+        name: a name in `RECIPES`.
+
+    Returns:
+        Path.
+
+    Raises:
+        CourseError: nothing shipped, a missing file, or another one than the record describes.
+    """
     entry = manifest().get(name)
     if entry is None:
         raise CourseError(f"{name} has no shipped weights yet: train them with python -m vidgen_tf train {name}")
@@ -90,12 +119,21 @@ def train(name, budget="full", folder="build/train", resume=False):
 
     Returns:
         Path of the weight file.
+
+    Raises:
+        CourseError: unknown name or budget, a folder that can't be written to, a damaged checkpoint.
     """
     maker = recipe(name)
+    if budget not in maker.steps:
+        raise CourseError(f"There is no budget {budget!r}; there are {', '.join(maker.steps)}.")
     folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)  # now, not after minutes of training
+    except OSError as error:
+        raise CourseError(f"Can't write to {folder}: {error.strerror}. Choose another folder.") from error
     checkpoint = folder / f"{name}-{budget}.checkpoint.npz"
-    if not resume:
-        checkpoint.unlink(missing_ok=True)
+    if checkpoint.is_file() and not resume:
+        checkpoint.unlink()
     commit = _commit()  # of the code that trains, whatever is edited meanwhile
     import keras
 
@@ -113,9 +151,20 @@ def train(name, budget="full", folder="build/train", resume=False):
 
 
 def ship(name, folder="build/train"):
-    """Puts trained weights and their record from `folder` into the zoo."""
+    """Puts trained weights and their record into the zoo.
+
+    Args:
+        name: a name in `RECIPES`.
+        folder: where `train` has put them.
+
+    Raises:
+        CourseError: there is no record, because nothing has been trained there.
+    """
     folder = Path(folder)
-    record = json.loads((folder / f"{name}.json").read_text())
+    try:
+        record = json.loads((folder / f"{name}.json").read_text())
+    except (OSError, ValueError) as error:
+        raise CourseError(f"{folder} has no record of {name}: train it first, python -m vidgen_tf train {name}") from error
     with atomic_path(FOLDER / record["file"]) as temporary:
         shutil.copyfile(folder / record["file"], temporary)
     with atomic_path(MANIFEST) as temporary:
@@ -123,7 +172,12 @@ def ship(name, folder="build/train"):
 
 
 def write_weights(model, path):
-    """Writes a model's weights as .weights.h5 in half precision: half the size, and no exam result has been seen to move."""
+    """Writes a model's weights as .weights.h5 in half precision: half the size, and no exam result has been seen to move.
+
+    Args:
+        model: built `keras.Model`.
+        path: str or Path of the file.
+    """
     import h5py
     import numpy as np
 
@@ -135,24 +189,38 @@ def write_weights(model, path):
 def read_weights(model, path):
     """Fills a built model with weights from a file of `write_weights`.
 
+    Args:
+        model: built `keras.Model`.
+        path: str or Path of the file.
+
     Raises:
-        CourseError: the file is damaged or belongs to another model.
+        CourseError: the file is damaged, has another form, or belongs to another model.
     """
     import h5py
+    import numpy as np
 
     try:
         with h5py.File(path, "r") as file:
-            values = [file[key][()] for key in sorted(file)]
-    except (OSError, KeyError) as error:
-        raise CourseError(f"{path} can't be read as weights: is it damaged?") from error
+            values = [np.asarray(file[key][()], np.float32) for key in sorted(file)]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise CourseError(f"{path} can't be read as weights: is it damaged, or not made by `train`?") from error
     if [value.shape for value in values] != [tuple(weight.shape) for weight in model.weights]:
         raise CourseError(f"{path} holds weights of another model than {model.name}.")
+    if not all(np.isfinite(value).all() for value in values):
+        raise CourseError(f"{path} holds weights that are not finite: train the model again.")
     for weight, value in zip(model.weights, values, strict=True):
-        weight.assign(value.astype("float32"))
+        weight.assign(value)
 
 
 def sha256(path):
-    """sha256 of a file, as hexadecimal digits."""
+    """sha256 of a file.
+
+    Args:
+        path: str or Path.
+
+    Returns:
+        str, 64 hexadecimal digits.
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

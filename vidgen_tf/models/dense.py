@@ -78,7 +78,7 @@ def on_sphere(latent):
 
 
 def latent_path(latents, num_frames):
-    """A path at even pace through latents: straight between neighbours, then put back on the sphere.
+    """A path through latents: straight between neighbours in even steps, then put back on the sphere.
 
     Args:
         latents: float array `(K, latent_dim)`, the stops.
@@ -96,7 +96,7 @@ def latent_path(latents, num_frames):
 
 
 def gaussian_latents(latents, count, seed=0):
-    """New latents from the Gaussian that has the mean and covariance of the learned ones.
+    """New latents: drawn from a Gaussian with the learned ones' mean and covariance, then put on the sphere.
 
     Args:
         latents: float array `(N, latent_dim)`, the learned latents.
@@ -108,7 +108,8 @@ def gaussian_latents(latents, count, seed=0):
     """
     latents = np.asarray(on_sphere(latents))
     rng = np.random.default_rng(seed)
-    return rng.multivariate_normal(latents.mean(axis=0), np.cov(latents.T), size=count).astype(np.float32)
+    draws = rng.multivariate_normal(latents.mean(axis=0), np.cov(latents.T), size=count)
+    return np.asarray(on_sphere(draws.astype(np.float32)))
 
 
 class DenseFaces:

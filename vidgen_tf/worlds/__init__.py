@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import check_whole
 from ..video import Clip
 
 
@@ -23,19 +24,24 @@ def uniforms(seed, start, count, per_clip):
 
     Args:
         seed: non-negative int.
-        start: index of the first clip.
-        count: how many clips.
+        start: index of the first clip, a non-negative int.
+        count: how many clips, at least 1.
         per_clip: how many numbers each clip uses up.
 
     Returns:
         float64 array `(count, per_clip)` in [0, 1).
 
+    Raises:
+        CourseError: seed, start or count is too small or no int.
+
     References:
         O'Neill, 2014, "PCG: A family of simple fast space-efficient statistically good algorithms for random number
         generation".
     """
+    check_whole(0, seed=seed, start=start)
+    check_whole(1, count=count)
     bits = np.random.PCG64(seed)
-    bits.advance(start * per_clip)  # one 64-bit draw makes one uniform
+    bits.advance(int(start) * per_clip)  # one 64-bit draw makes one uniform
     return np.random.Generator(bits).random((count, per_clip))
 
 
@@ -75,10 +81,18 @@ class LabelledClips:
         )
 
     def __repr__(self):
+        """How many clips of which world, their length, size and frame rate."""
         n, t, h, w, c = self.frames.shape
         name = self.world.__name__.rsplit(".", 1)[-1]
         return f"LabelledClips({n} clips of {name}: {t} frames, {h}x{w} {'RGB' if c == 3 else 'grey'}, {self.fps:g} fps)"
 
     def optical_flow(self):
-        """Exact forward flow, float32 `(N, T-1, H, W, 2)`: pixel (x, y) of frame t is at (x, y) + flow in frame t+1."""
+        """Exact forward flow: pixel (x, y) of frame t is at (x, y) + flow in frame t+1.
+
+        Returns:
+            float32 `(N, T-1, H, W, 2)`, (dx, dy) in px per frame.
+
+        Raises:
+            CourseError: the world doesn't know it, as for your own videos.
+        """
         return self.world.optical_flow(self)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..errors import CourseError
+from ..errors import CourseError, check_whole
 from . import LabelledClips, uniforms
 
 SIDES = {32: 14, 64: 28}  # size of a frame -> side of a digit
@@ -41,7 +41,7 @@ def make(count, *, seed, start=0, size=32, frames=16, split="train", source="sci
     constant, and such that it reaches the first wall, comes back visibly and never touches the other.
 
     Args:
-        count: how many clips.
+        count: how many clips, at least 1.
         seed: non-negative int. Splits draw differently from the same seed.
         start: index of the first clip; clip i is the same whatever `start` and `count`.
         size: height and width in px, 32 (digits of 14 px) or 64 (28 px).
@@ -57,13 +57,12 @@ def make(count, *, seed, start=0, size=32, frames=16, split="train", source="sci
         `drawn` (N, T, K, 2) int16, the position in whole px; `bounce` (N, T, K) bool, whether it touches a wall.
 
     Raises:
-        CourseError: an unknown size, split or source, fewer than 8 frames, no MNIST file.
+        CourseError: an impossible count, seed or start, an unknown size, split or source, fewer than 8 frames, no MNIST file.
 
     References:
         Hu, Luo and Chen, 2022, "Make It Move: Controllable Image-to-Video Generation with Text Descriptions" (the captions).
     """
-    if frames < 8:
-        raise CourseError(f"A digit needs at least 8 frames to go to the wall and come back, got frames={frames}.")
+    check_whole(8, frames=frames)  # it needs them to go to the wall and come back
     free = _free_range(size)
 
     def plan(u):
@@ -88,7 +87,7 @@ def make_canonical(
     is seen. The first frame shows the start; the original's, one step later.
 
     Args:
-        count: how many clips.
+        count: how many clips, at least 1.
         seed: non-negative int. Splits draw differently from the same seed.
         start: index of the first clip; clip i is the same whatever `start` and `count`.
         size: height and width in px, 64 (digits of 28 px, the benchmark) or 32 (14 px).
@@ -102,14 +101,13 @@ def make_canonical(
         `LabelledClips` with uint8 frames `(count, frames, size, size, 1)` and the states of `make` but `motion`, K = `digits`.
 
     Raises:
-        CourseError: an unknown size, split or source, no frames or digits, no MNIST file.
+        CourseError: an impossible count, seed or start, an unknown size, split or source, no frames or digits, no MNIST file.
 
     References:
         Srivastava, Mansimov and Salakhutdinov, 2015, "Unsupervised Learning of Video Representations using LSTMs".
         Denton and Fergus, 2018, "Stochastic Video Generation with a Learned Prior" (random walls).
     """
-    if frames < 1 or digits < 1:
-        raise CourseError(f"A clip needs at least one frame and one digit, got frames={frames} and digits={digits}.")
+    check_whole(1, frames=frames, digits=digits)
     free = _free_range(size)
     per_digit = 3 + frames * TRIES * 2  # which scan, where it starts, a direction for each frame
 
@@ -129,22 +127,30 @@ def stills(split="train", size=28, source="scikit-learn"):
 
     Args:
         split: "train", "validation" or "test".
-        size: height and width in px; the scan fills the picture.
+        size: height and width in px, at least 1; the scan fills the picture.
         source: "scikit-learn" or "mnist", as in `make`.
 
     Returns:
         uint8 array `(n, size, size, 1)` and the int8 labels `(n,)`.
 
     Raises:
-        CourseError: an unknown split or source, no MNIST file.
+        CourseError: an unknown split or source, no size, no MNIST file.
     """
+    check_whole(1, size=size)
     pictures, labels = _scans(source, split, size)
     return pictures[..., None].copy(), labels.copy()
 
 
 def optical_flow(clips):
-    """Exact forward flow of `LabelledClips` of this world, float32 `(N, T-1, H, W, 2)` in px: at each pixel above 0 of frame t
-    the displacement of the digit that is seen there, 0 on the background. Digits are drawn at whole pixels, so it is whole."""
+    """Exact forward flow: at each pixel above 0 of frame t the displacement of the digit that is seen there.
+
+    Args:
+        clips: `LabelledClips` of this world.
+
+    Returns:
+        float32 `(N, T-1, H, W, 2)`, (dx, dy) in px per frame, whole numbers because digits are drawn at whole pixels; 0 on the
+        background.
+    """
     n, t, h, w, _ = clips.frames.shape
     flow = np.zeros((n, t - 1, h, w, 2), np.float32)
     seen = np.zeros((n, t - 1, h, w), np.uint8)
@@ -161,11 +167,11 @@ def optical_flow(clips):
 
 def _film(plan, per_clip, count, seed, start, size, frames, split, source):
     """The `LabelledClips` that `plan` makes of uniforms, drawn block by block so that memory hardly exceeds the frames'."""
-    if count < 1:
-        raise CourseError(f"Ask for at least one clip, got count={count}.")
+    check_whole(1, count=count)
+    check_whole(0, seed=seed)  # `uniforms` sees the blocks' counts, and the seed mixed with the split
     pictures, labels = _scans(source, split, SIDES[size])
     first_scan = SPLITS[source][split][0]
-    stream = seed * 3 + list(SPLITS[source]).index(split)  # clips of two splits must not share their motion either
+    stream = int(seed) * 3 + list(SPLITS[source]).index(split)  # clips of two splits must not share their motion either
     video = np.zeros((count, frames, size, size, 1), np.uint8)
     blocks = []
     for first in range(0, count, BLOCK):

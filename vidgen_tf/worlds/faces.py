@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from ..errors import CourseError
+from ..errors import check_whole
 from . import LabelledClips, uniforms
 
 FPS = 8
@@ -31,7 +31,7 @@ def make(count, *, seed, start=0, size=64, frames=16, grey=False):
     The faces are aligned as aligned photographs are: the head sways by about a pixel in 64, the eyes stay where they are.
 
     Args:
-        count: how many clips, from 0.
+        count: how many clips, from 1.
         seed: non-negative int; clip i of a seed is always the same clip.
         start: index of the first clip.
         size: height and width in pixels, from 16; the same faces at every size.
@@ -50,17 +50,10 @@ def make(count, *, seed, start=0, size=64, frames=16, grey=False):
         - float32 `(N,)`: the lengths that make a face its own (`head_width`, `eye_spacing`, `lip_height`, ...).
 
     Raises:
-        CourseError: an argument is below its lowest value.
+        CourseError: an argument is below its lowest value or no int.
     """
-    for name, value, low in (
-        ("count", count, 0),
-        ("seed", seed, 0),
-        ("start", start, 0),
-        ("size", size, 16),
-        ("frames", frames, 1),
-    ):
-        if value < low:
-            raise CourseError(f"faces.make needs {name}={low} or more, got {name}={value}.")
+    check_whole(16, size=size)
+    check_whole(1, frames=frames)
     states = _states(dict(zip(_CHANCE, uniforms(seed, start, count, len(_CHANCE)).T)), frames, size)
     pictures = np.empty((count, frames, size, size, 1 if grey else 3), np.uint8)
     for i in range(count):  # one clip's planes fit the cache, a block of clips would not

@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import CourseError
-from ..video import PICTURES, VIDEOS, decode
+from ..errors import CourseError, check_whole
+from ..video import PICTURES, VIDEOS, check_fps, decode
 from . import LabelledClips, uniforms
 
 LEAD = 0.02  # seconds that a frame may be shown early: the clocks of file formats are up to 0.01 s coarse
@@ -53,8 +53,8 @@ def stream(path, *, size=32, frames=16, fps=8, grey=False, seed=None):
         CourseError: a missing path, nothing usable in it, or an impossible size, length or frame rate. That no file can be
             decoded shows only at the end of the iteration.
     """
-    if size < 1 or frames < 1 or not fps > 0:
-        raise CourseError(f"Clips need at least 1 pixel, 1 frame and a positive frame rate, got {size=}, {frames=}, {fps=}.")
+    check_whole(1, size=size, frames=frames)
+    check_fps(fps)
     path = Path(os.path.abspath(path))
     if not path.exists():
         raise CourseError(f"There is no file or folder {path}.")
@@ -84,8 +84,8 @@ def make(count, path, *, size=32, frames=16, fps=8, grey=False, seed=None):
     Raises:
         CourseError: as `stream`, or a count below 1.
     """
-    if count is not None and count < 1:
-        raise CourseError(f"Ask for at least one clip, not {count}.")
+    if count is not None:
+        check_whole(1, count=count)
     found = itertools.islice(stream(path, size=size, frames=frames, fps=fps, grey=grey, seed=seed), count)
     clips, files, starts = zip(*found, strict=True)
     captions = np.array([Path(file).stem for file in files])
@@ -98,7 +98,7 @@ def pan(picture, count=1, *, seed=0, start=0, size=32, frames=16, fps=8, grey=Fa
 
     Args:
         picture: str or Path of a picture, or a uint8 array `(H, W)`, `(H, W, 1)` or `(H, W, 3)`.
-        count: how many clips.
+        count: how many clips, at least 1.
         seed: non-negative int.
         start: index of the first clip.
         size, frames, fps, grey: as for `stream`.
@@ -108,8 +108,10 @@ def pan(picture, count=1, *, seed=0, start=0, size=32, frames=16, fps=8, grey=Fa
         side of what the camera sees, in pixels of the picture. Captions are the file's name without suffix, or "picture".
 
     Raises:
-        CourseError: a missing or damaged picture.
+        CourseError: a missing or damaged picture; an impossible count, seed, start, size, length or frame rate.
     """
+    check_whole(1, size=size, frames=frames)
+    check_fps(fps)
     name, image = _opened(picture)
     short = min(image.size)
     draws = uniforms(seed, start, count, 6).reshape(count, 2, 3)
@@ -125,7 +127,13 @@ def pan(picture, count=1, *, seed=0, start=0, size=32, frames=16, fps=8, grey=Fa
 
 
 def optical_flow(clips):
-    """Exact forward flow of the clips of `pan`, float32 `(N, T-1, H, W, 2)`: (dx, dy) in pixels per frame.
+    """Exact forward flow of the clips of `pan`.
+
+    Args:
+        clips: `LabelledClips` of this world.
+
+    Returns:
+        float32 `(N, T-1, H, W, 2)`, (dx, dy) in pixels per frame.
 
     Raises:
         CourseError: clips of other files, whose flow nobody knows.

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 
+from ..errors import check_whole
 from . import LabelledClips, uniforms
 
 SHAPES = ("circle", "square", "triangle")
@@ -52,10 +53,10 @@ def make(count, *, seed, start=0, size=32):
     in the others each object moves on its own, and the second passes in front of the first. Two objects differ in colour.
 
     Args:
-        count: how many clips.
+        count: how many clips, at least 1.
         seed: non-negative int.
         start: index of the first clip; clip i is the same whatever `start` and `count`.
-        size: height and width in px, 32 or 64 (any multiple of 2 works).
+        size: height and width in px, 32 or 64 (any number from 2 works).
 
     Returns:
         `LabelledClips` with uint8 frames `(count, 16, size, size, 3)`. Its states, K = 2 objects, the second of which is absent
@@ -63,7 +64,11 @@ def make(count, *, seed, start=0, size=32):
         `objects` (N,) 1 or 2; `shape`, `color`, `large`, `motion` (N, K) int8 indices into SHAPES, COLORS, SIZES, MOTIONS;
         `radius` (N, K) px and `mass` (N, K) px^2; `position`, `velocity` (N, T, K, 2) as (x, y) in px and px per frame;
         `contact` (N,) the moment of the collision in frames, -1 where there is none.
+
+    Raises:
+        CourseError: an impossible count, seed, start or size.
     """
+    check_whole(2, size=size)
     scale = size / EXTENT
     draws = uniforms(seed, start, count, CHANCES)
     states = _simulate(draws)
@@ -78,8 +83,14 @@ def make(count, *, seed, start=0, size=32):
 
 
 def optical_flow(clips):
-    """Exact forward flow of `LabelledClips` of this world, float32 `(N, T-1, H, W, 2)` in px: the displacement of the object
-    in front at each pixel of frame t, 0 on the background."""
+    """Exact forward flow: the displacement of the object in front at each pixel of frame t.
+
+    Args:
+        clips: `LabelledClips` of this world.
+
+    Returns:
+        float32 `(N, T-1, H, W, 2)`, (dx, dy) in px per frame; 0 on the background.
+    """
     n, t, h, w, _ = clips.frames.shape
     flow = np.zeros((n, t - 1, h, w, 2), np.float32)
     for first in range(0, n, BLOCK):

@@ -1,0 +1,45 @@
+"""The measurements: what is printed is what is returned, and the data keep far ahead of the models."""
+
+import re
+
+import pytest
+
+from vidgen_tf import bench, datasets
+from vidgen_tf.__main__ import main
+from vidgen_tf.errors import CourseError
+
+
+@pytest.mark.slow
+def test_the_data_keep_ahead_of_the_models(capsys):
+    rows = bench.bench(0.2)
+    rates = {row["name"]: row["rate"] for row in rows}
+    models = [name for name, _, _ in bench.MODELS]
+    matrix = "matrix product, float32 2048 x 2048"
+    kinds = [f"{kind} {name}" for name in models for kind in ("train", "feed")]
+    assert list(rates) == [matrix, *(f"world {name}" for name in datasets.DATASETS), *kinds]
+    assert min(rates.values()) > 0
+
+    header, *table = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"Keras [\d.]+, TensorFlow [\d.]+, \d+ cores", header)
+    for line, row in zip(table, rows, strict=True):
+        rate = re.fullmatch(rf"{re.escape(row['name'])} +([\d.]+) {row['unit']}{re.escape(row['remark'])}", line)[1]
+        assert float(rate) == pytest.approx(row["rate"], abs=0.5)
+
+    assert rates["world shapes"] >= 1500
+    for name in models:
+        assert rates[f"feed {name}"] >= 20 * rates[f"train {name}"]
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_measurement_takes_time(seconds, capsys):
+    with pytest.raises(CourseError, match="more than 0 seconds"):
+        bench.bench(float(seconds))
+    assert main(["bench", "--seconds", seconds]) == 1
+    assert capsys.readouterr().err.startswith("error: A measurement takes more than 0 seconds, got ")
+
+
+def test_the_work_of_a_model_is_that_of_its_kernels():
+    import keras
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5), keras.layers.ReLU(), keras.layers.Dense(7)])
+    assert bench.forward_flops(model) == 2 * (3 * 5 + 5 * 7)
