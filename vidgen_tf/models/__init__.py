@@ -1,0 +1,1 @@
+"""The models, a file per family, in the order of the chapters."""

@@ -72,7 +72,14 @@ class LatentFrames(keras.Model):
 
 
 def on_sphere(latent):
-    """Latents `(..., latent_dim)` scaled to the length sqrt(latent_dim), about that of Gaussian noise."""
+    """Latents scaled to the length sqrt(latent_dim), about that of Gaussian noise.
+
+    Args:
+        latent: float tensor `(..., latent_dim)`.
+
+    Returns:
+        float tensor of the same shape.
+    """
     mean_square = ops.mean(ops.square(latent), axis=-1, keepdims=True)
     return latent * ops.rsqrt(mean_square + 1e-8)
 
@@ -96,7 +103,7 @@ def latent_path(latents, num_frames):
 
 
 def gaussian_latents(latents, count, seed=0):
-    """New latents: drawn from a Gaussian with the learned ones' mean and covariance, then put on the sphere.
+    """New latents: from a Gaussian with the learned ones' mean and covariance, put on the sphere.
 
     Args:
         latents: float array `(N, latent_dim)`, the learned latents.
@@ -123,14 +130,33 @@ class DenseFaces:
     config = DenseConfig(hidden=(256, 192))
 
     def frames(self):
-        """The training frames, uint8 `(3200, 64, 64, 3)`: every other frame of 400 clips."""
+        """The training frames: every other frame of 400 clips.
+
+        Returns:
+            uint8 array `(3200, 64, 64, 3)`.
+        """
         clips = load(*self.dataset, count=400)
         return clips.frames[:, ::2].reshape(-1, *clips.frames.shape[2:])
 
     def build(self):
+        """The model before training.
+
+        Returns:
+            `LatentFrames`.
+        """
         return LatentFrames(3200, self.config)
 
     def train(self, model, steps, checkpoint):
+        """Trains the model, or goes on from the checkpoint.
+
+        Args:
+            model: what `build` returns.
+            steps: training steps in all.
+            checkpoint: path of the checkpoint file.
+
+        Returns:
+            The history of `training.fit`.
+        """
         frames, index = self.frames(), np.arange(model.num_frames)
         rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
         model.compile(keras.optimizers.Adam(rate), loss="mse", jit_compile=True)
@@ -141,7 +167,16 @@ class DenseFaces:
         return training.fit(model, batches, steps, checkpoint=checkpoint, log_steps=100)
 
     def sample(self, model, count, seed):
-        """Clips of 16 frames: from one new face to another and back."""
+        """Clips of 16 frames: from one new face to another and back.
+
+        Args:
+            model: trained `LatentFrames`.
+            count: how many clips.
+            seed: non-negative int.
+
+        Returns:
+            list of `Clip`.
+        """
         ends = gaussian_latents(model.latents.embeddings, 2 * count, seed).reshape(count, 2, -1)
         stops = ends[:, [0, 1, 0]]
         paths = np.concatenate([latent_path(stop, 16) for stop in stops])
@@ -149,7 +184,14 @@ class DenseFaces:
         return [Clip(clip) for clip in frames.reshape(count, 16, *frames.shape[1:])]
 
     def examine(self, model):
-        """Fidelity to the training frames, coherence of a path between new faces, and how far new faces are from copies."""
+        """Fidelity to the training frames, coherence of a path between new faces, and how far new faces are from copies.
+
+        Args:
+            model: trained `LatentFrames`.
+
+        Returns:
+            dict of float.
+        """
         real, latents = self.frames(), model.latents.embeddings
         rebuilt = to_uint8(model.predict(np.arange(len(real)), batch_size=256, verbose=0))
         path = model.generator.predict(latent_path(gaussian_latents(latents, 8), 100), verbose=0)

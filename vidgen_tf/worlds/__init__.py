@@ -55,7 +55,7 @@ class LabelledClips:
         captions_zh: Simplified Chinese captions, str array `(N,)`.
         states: dict of arrays, each with first axis N: whatever the world knows of its objects, in pixels and frames.
         world: the module that made them; its `optical_flow` knows how to read `states`.
-        fps: frames per second.
+        fps: frames per second, 0.01 to 1000.
     """
 
     frames: np.ndarray

@@ -40,7 +40,7 @@ def stream(path, *, size=32, frames=16, fps=8, grey=False, seed=None):
         path: str or Path of a video, a picture or a folder.
         size: height and width of the clips, in pixels.
         frames: length of the clips; what is left at the end of a video is dropped.
-        fps: frames per second of the clips.
+        fps: frames per second of the clips, 0.01 to 1000.
         grey: True gives one channel, False RGB.
         seed: None for the order of names; an int shuffles the files (not the clips within a video).
 
