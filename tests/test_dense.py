@@ -68,8 +68,11 @@ def test_a_path_visits_its_stops_at_an_even_pace_and_stays_on_the_sphere():
 
 def test_new_latents_have_the_moments_of_the_learned_ones():
     rng = np.random.default_rng(4)
-    latents = np.asarray(dense.on_sphere((rng.normal(size=(5000, 6)) * [1, 2, 1, 1, 3, 1] + 0.5).astype("float32")))
+    spread = np.tile([0.5, 1.0, 1.5, 1.0], 50)  # in so many dimensions, going back to the sphere changes little
+    latents = np.asarray(dense.on_sphere((rng.normal(size=(5000, 200)) * spread + 0.5).astype("float32")))
     new = dense.gaussian_latents(latents, 20000, seed=1)
-    np.testing.assert_allclose(new.mean(axis=0), latents.mean(axis=0), atol=0.03)
-    np.testing.assert_allclose(np.cov(new.T), np.cov(latents.T), atol=0.05)
+    np.testing.assert_allclose((new**2).mean(axis=1), 1, atol=1e-4)
+    np.testing.assert_allclose(new.mean(axis=0), latents.mean(axis=0), atol=0.04)
+    np.testing.assert_allclose(np.cov(new.T), np.cov(latents.T), atol=0.1)
+    assert np.corrcoef(np.cov(new.T).ravel(), np.cov(latents.T).ravel())[0, 1] > 0.99
     np.testing.assert_array_equal(new[:5], dense.gaussian_latents(latents, 20000, seed=1)[:5])

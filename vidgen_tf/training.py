@@ -141,9 +141,8 @@ def _patient_interrupt(state):
     before = signal.getsignal(signal.SIGINT)
 
     def interrupt(number, frame):
-        state.interrupted = True
+        state.interrupted = True  # and no word from here: the bar may be in the middle of writing one
         signal.signal(signal.SIGINT, before)
-        print("\nStopping after this round of steps; Ctrl-C once more stops at once.", file=sys.stderr)
 
     signal.signal(signal.SIGINT, interrupt)
     try:
@@ -158,8 +157,14 @@ class _State(keras.callbacks.Callback):
     def __init__(self, model, path, every):
         super().__init__()
         self.owner, self.path, self.every = model, path and Path(path), every
-        self.history, self.done, self.saved, self.interrupted = {}, 0, 0, False
+        self.history, self.done, self.saved = {}, 0, 0
+        self.interrupted = self.told = False
         self.last = self.start = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.interrupted and not self.told:
+            self.told = True
+            print("\nStopping after this round of steps; Ctrl-C once more stops at once.", file=sys.stderr)
 
     def on_epoch_end(self, epoch, logs=None):
         self.done = (epoch + 1) * self.params["steps"]
