@@ -1,0 +1,202 @@
+"""Generative adversarial networks: the training step that all GANs of the course share, and the fully connected pair of
+chapter 03."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+from keras import layers, ops
+
+
+@dataclasses.dataclass(frozen=True)
+class MLPGANConfig:
+    """Sizes of the fully connected pair."""
+
+    latent_dim: int = 100  # numbers that stand for one picture
+    hidden: tuple[int, ...] = (256, 512, 1024)  # units of the generator's hidden layers; the discriminator mirrors them
+    frame_size: int = 28  # height and width of a grey picture, px
+
+
+def build_mlp_generator(config):
+    """Dense layers from a latent to a grey picture.
+
+    Args:
+        config: `MLPGANConfig`.
+
+    Returns:
+        `keras.Model` from float32 `(B, latent_dim)` to float32 `(B, frame_size, frame_size, 1)` in [-1, 1].
+    """
+    latent = x = keras.Input((config.latent_dim,), name="latent")
+    for units in config.hidden:
+        x = layers.Dense(units)(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+    x = layers.Dense(config.frame_size**2, activation="tanh")(x)
+    frame = layers.Reshape((config.frame_size, config.frame_size, 1))(x)  # (B, H*W) -> (B, H, W, 1)
+    return keras.Model(latent, frame, name="generator")
+
+
+def build_mlp_discriminator(config):
+    """Dense layers from a grey picture to one number: high for "real", low for "made".
+
+    Args:
+        config: `MLPGANConfig`.
+
+    Returns:
+        `keras.Model` from float32 `(B, frame_size, frame_size, 1)` to logits `(B, 1)`.
+    """
+    frame = keras.Input((config.frame_size, config.frame_size, 1), name="frame")
+    x = layers.Flatten()(frame)
+    for units in reversed(config.hidden):
+        x = layers.Dense(units)(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+    logit = layers.Dense(1)(x)
+    return keras.Model(frame, logit, name="discriminator")
+
+
+def bce_losses(real_logits, fake_logits, real_label=0.9):
+    """The classic losses: the discriminator is a classifier, the generator wants its pictures called real.
+
+    Args:
+        real_logits: float `(B, 1)`, the discriminator's output for real pictures.
+        fake_logits: float `(B, 1)`, for made ones.
+        real_label: target for real pictures; a little below 1 keeps the discriminator from ever being sure.
+
+    Returns:
+        d_loss, g_loss: scalars.
+
+    References:
+        Goodfellow et al., 2014, "Generative adversarial nets"; Salimans et al., 2016, "Improved techniques for training GANs".
+    """
+    bce = keras.losses.BinaryCrossentropy(from_logits=True)
+    on_real = bce(real_label * ops.ones_like(real_logits), real_logits)
+    on_fake = bce(ops.zeros_like(fake_logits), fake_logits)
+    return on_real + on_fake, bce(ops.ones_like(fake_logits), fake_logits)
+
+
+def relativistic_losses(real_logits, fake_logits):
+    """Losses on pairs: the discriminator wants a real picture rated above a made one, the generator the other way round.
+
+    Args:
+        real_logits: float `(B, 1)`, the discriminator's output for real pictures.
+        fake_logits: float `(B, 1)`, for made ones.
+
+    Returns:
+        d_loss, g_loss: scalars.
+
+    References:
+        Jolicoeur-Martineau, 2019, "The relativistic discriminator"; Huang et al., 2024, "The GAN is dead; long live the GAN!".
+    """
+    ahead = real_logits - fake_logits
+    return ops.mean(ops.softplus(-ahead)), ops.mean(ops.softplus(ahead))
+
+
+def gradient_penalty(discriminator, frames):
+    """Mean squared length of the discriminator's gradient at pictures: 0 where its rating is flat.
+
+    Args:
+        discriminator: `keras.Model` from pictures to logits.
+        frames: float `(B, H, W, C)`.
+
+    Returns:
+        scalar.
+
+    References:
+        Mescheder, Geiger and Nowozin, 2018, "Which training methods for GANs do actually converge?".
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(frames)
+        ratings = ops.sum(discriminator(frames, training=True))
+    slope = tape.gradient(ratings, frames)  # (B, H, W, C)
+    return ops.mean(ops.sum(ops.square(slope), axis=(1, 2, 3)))
+
+
+class GAN(keras.Model):
+    """Two networks in competition: a generator of pictures and a discriminator that tells them from real ones.
+
+    Args:
+        generator: `keras.Model` from latents `(B, latent_dim)` to pictures.
+        discriminator: `keras.Model` from pictures to logits `(B, 1)`.
+        losses: `bce_losses` or `relativistic_losses`.
+        gamma: weight of the gradient penalty on real and made pictures; 0 leaves it out.
+        seed: of the latents drawn in training.
+
+    Call arguments:
+        latent: float `(B, latent_dim)`.
+
+    Output shape:
+        That of the generator.
+    """
+
+    def __init__(self, generator, discriminator, losses, gamma=0.0, seed=0):
+        super().__init__(name="gan")
+        self.generator, self.discriminator = generator, discriminator
+        self.losses_of, self.gamma = losses, gamma
+        self.latent_dim = generator.input_shape[-1]
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.d_loss_tracker = keras.metrics.Mean(name="d_loss")
+        self.g_loss_tracker = keras.metrics.Mean(name="g_loss")
+        self.built = True
+
+    def compile(self, d_optimizer, g_optimizer, **options):
+        """Sets one optimizer for each network.
+
+        Args:
+            d_optimizer: `keras.optimizers.Optimizer` of the discriminator.
+            g_optimizer: of the generator.
+            **options: as for `keras.Model.compile`.
+        """
+        super().compile(**options)
+        self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
+        d_optimizer.build(self.discriminator.trainable_variables)
+        g_optimizer.build(self.generator.trainable_variables)
+
+    @property
+    def metrics(self):
+        """The running means of both losses; Keras resets them at each entry of the history."""
+        return [self.d_loss_tracker, self.g_loss_tracker]
+
+    def call(self, latent):
+        """Pictures for latents."""
+        return self.generator(latent)
+
+    def draw(self, count):
+        """Latents from a standard normal distribution.
+
+        Args:
+            count: how many.
+
+        Returns:
+            float32 tensor `(count, latent_dim)`.
+        """
+        return keras.random.normal((count, self.latent_dim), seed=self.seed_generator)
+
+    def train_step(self, data):
+        """One step of the discriminator, then one of the generator; neither touches the other's weights.
+
+        Args:
+            data: float `(B, H, W, C)`, real pictures.
+
+        Returns:
+            dict of the losses' running means, "d_loss" and "g_loss".
+        """
+        real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        count = ops.shape(real)[0]
+        with tf.GradientTape() as tape:  # half a step: the discriminator learns
+            fake = ops.stop_gradient(self.generator(self.draw(count), training=True))
+            d_loss, _ = self.losses_of(self.discriminator(real, training=True), self.discriminator(fake, training=True))
+            total = d_loss
+            if self.gamma:
+                penalty = gradient_penalty(self.discriminator, real) + gradient_penalty(self.discriminator, fake)
+                total = d_loss + self.gamma / 2 * penalty
+        weights = self.discriminator.trainable_variables
+        self.d_optimizer.apply(tape.gradient(total, weights), weights)
+
+        with tf.GradientTape() as tape:  # the other half: the generator learns
+            fake = self.generator(self.draw(count), training=True)
+            _, g_loss = self.losses_of(self.discriminator(real, training=True), self.discriminator(fake, training=True))
+        weights = self.generator.trainable_variables
+        self.g_optimizer.apply(tape.gradient(g_loss, weights), weights)
+
+        self.d_loss_tracker.update_state(d_loss)
+        self.g_loss_tracker.update_state(g_loss)
+        return {metric.name: metric.result() for metric in self.metrics}
