@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 from skimage.metrics import peak_signal_noise_ratio
 
 from vidgen_tf import exam
@@ -65,6 +66,51 @@ def test_nearest_finds_the_copy_and_measures_the_distance():
     brute = np.sqrt(((training[:1] - training[1:]) ** 2).mean(axis=(1, 2, 3)))
     index, distance = exam.nearest(training[:1], training[1:])
     assert index[0] == brute.argmin() and distance[0] == pytest.approx(brute.min(), abs=1e-4)
+
+
+def test_frechet_distance_is_its_definition_with_scipys_matrix_root():
+    rng = np.random.default_rng(4)
+    a = rng.normal(size=(300, 12)) @ rng.normal(size=(12, 12)) + 1.0
+    b = rng.normal(size=(200, 12)) @ rng.normal(size=(12, 12))
+    covariances = np.cov(a.T), np.cov(b.T)
+    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
+    expected = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(covariances[0] + covariances[1] - 2 * root)
+    assert exam.frechet_distance(a, b) == pytest.approx(expected, rel=1e-9)
+    assert exam.frechet_distance(b, a) == pytest.approx(expected, rel=1e-9)
+    assert exam.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert exam.frechet_distance(a, a + 2.0) == pytest.approx(12 * 2.0**2)  # a shift costs its square, once a feature
+
+
+@pytest.mark.parametrize("features", [1, 5])
+def test_frechet_distance_of_diagonal_gaussians_is_that_of_their_means_and_deviations(features):
+    rng = np.random.default_rng(5)
+    white = rng.normal(size=(50, features))
+    white -= white.mean(axis=0)
+    white = white @ np.linalg.inv(np.linalg.cholesky(np.atleast_2d(np.cov(white.T)))).T  # its sample covariance is the identity
+    mean_a, mean_b, deviation_a, deviation_b = rng.uniform(0.5, 3.0, (4, features))
+    expected = np.sum((mean_a - mean_b) ** 2 + (deviation_a - deviation_b) ** 2)
+    assert exam.frechet_distance(white * deviation_a + mean_a, white * deviation_b + mean_b) == pytest.approx(expected)
+
+
+def test_frechet_distance_of_equal_distributions_falls_as_their_samples_grow():
+    distances = [exam.frechet_distance(noise(n, 16, seed=6), noise(n, 16, seed=7)) for n in (50, 200, 2000)]
+    assert distances[0] > 2 * distances[1] > 4 * distances[2] > 0
+
+
+def test_frechet_distance_survives_features_that_do_not_vary():
+    a, b = noise(100, 6), noise(100, 6, seed=8)
+    a[:, 2:], b[:, 3] = 0.25, 1.5
+    assert 0 <= exam.frechet_distance(a, b) < np.inf
+    assert exam.frechet_distance(a, b) == pytest.approx(exam.frechet_distance(b, a))
+
+
+def test_frechet_distance_says_what_it_needs():
+    for wrong in (noise(6, 6), noise(20, 5), noise(20, 6, 1), noise(20)):
+        for pair in ((wrong, noise(20, 6)), (noise(20, 6), wrong)):
+            with pytest.raises(CourseError, match="more rows than columns"):
+                exam.frechet_distance(*pair)
+    with pytest.raises(CourseError, match="finite"):
+        exam.frechet_distance(noise(20, 6), np.full((20, 6), np.nan))
 
 
 def test_the_scoreboard_lines_up_its_rows(capsys):

@@ -93,14 +93,24 @@ def test_the_penalty_keeps_the_discriminator_flat():
     assert slope(gamma=10.0) < 0.5 * slope(gamma=0.0)
 
 
+def test_the_average_follows_the_generator():
+    model = small_gan(g_rate=0.5)
+    expected = model.generator.get_weights()
+    for _ in range(3):
+        model.train_on_batch(REAL)
+        expected = [0.995 * old + 0.005 * new for old, new in zip(expected, model.generator.get_weights())]
+    for ours, theirs in zip(model.ema_generator.get_weights(), expected):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
 def test_saved_weights_give_the_same_pictures(tmp_path):
     from vidgen_tf import zoo
 
     latent = np.random.default_rng(2).normal(size=(5, 4)).astype("float32")
     model, again = small_gan(), small_gan()
     model.train_on_batch(REAL)
-    zoo.write_weights(model.generator, tmp_path / "g.weights.h5")
-    zoo.read_weights(again.generator, tmp_path / "g.weights.h5")
+    zoo.write_weights(model.ema_generator, tmp_path / "g.weights.h5")
+    zoo.read_weights(again.ema_generator, tmp_path / "g.weights.h5")
     np.testing.assert_allclose(model(latent), again(latent), atol=2e-3)  # half precision on disk
 
 

@@ -98,6 +98,44 @@ def nearest(frames, training_frames):
     return index, distance
 
 
+def frechet_distance(features_a, features_b):
+    """How far two sets of features lie apart: the Fréchet distance between the Gaussians fitted to them,
+    `|m_a - m_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^(1/2))` with their means m and covariances C.
+
+    The number means something only together with whose features they are and with n: two halves of one set of real videos are
+    some way apart too, the further the fewer there are, so print that floor, at the same n, beside every result.
+
+    Args:
+        features_a: float array `(n, D)`, n larger than D.
+        features_b: float array `(m, D)`, m larger than D.
+
+    Returns:
+        float at least 0, in squared units of the features; 0 for equal sets.
+
+    Raises:
+        CourseError: not two sets of finite features of one length, or no more rows than features.
+
+    References:
+        Dowson and Landau, 1982, "The Fréchet distance between multivariate normal distributions".
+        Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter, 2017, "GANs trained by a two time-scale update rule converge to
+        a local Nash equilibrium".
+    """
+    a, b = np.asarray(features_a, np.float64), np.asarray(features_b, np.float64)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) <= a.shape[1]:
+        raise CourseError(
+            f"A Fréchet distance compares features (n, d) and (m, d) with more rows than columns, got {a.shape} and {b.shape}."
+        )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise CourseError("A Fréchet distance needs finite features, and some are not: has the model diverged?")
+    covariance_a, covariance_b = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
+    values, vectors = np.linalg.eigh(covariance_a)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    # C_a C_b has the eigenvalues of the symmetric root(C_a) C_b root(C_a), whose roots are real and at least 0.
+    shared = np.linalg.eigvalsh(root @ covariance_b @ root)
+    spread = np.trace(covariance_a) + np.trace(covariance_b) - 2 * np.sqrt(np.maximum(shared, 0)).sum()
+    return float(np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2) + max(spread, 0.0))
+
+
 def _alike(a, b):
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:

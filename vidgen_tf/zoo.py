@@ -24,7 +24,11 @@ MANIFEST = FOLDER / "manifest.json"
 # training steps), and the methods build() -> model, train(model, steps, checkpoint) -> history,
 # sample(model, count, seed) -> list of clips, examine(model) -> dict of numbers.
 RECORDED = {"file", "sha256", "bytes", "command", "seed", "steps", "commit", "dataset", "minutes", "machine", "date", "exam"}
-RECIPES = {"dense-faces": "vidgen_tf.models.dense:DenseFaces"}
+RECIPES = {
+    "dense-faces": "vidgen_tf.models.dense:DenseFaces",
+    "judge-digits": "vidgen_tf.models.judge:JudgeDigits",
+    "judge-faces": "vidgen_tf.models.judge:JudgeFaces",
+}
 
 
 def recipe(name):
