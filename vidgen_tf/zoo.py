@@ -28,6 +28,7 @@ RECIPES = {
     "dense-faces": "vidgen_tf.models.dense:DenseFaces",
     "judge-digits": "vidgen_tf.models.judge:JudgeDigits",
     "judge-faces": "vidgen_tf.models.judge:JudgeFaces",
+    "mlp-gan-digits": "vidgen_tf.models.gan:MLPGANDigits",
 }
 
 
