@@ -253,11 +253,13 @@ def _record(name, maker, budget, history, path):
 
 
 def _commit():
-    """The commit that the code stands at, "+" behind it where files differ from it; None outside git."""
+    """The commit that the code stands at, "+" behind it where files other than the zoo's differ; None outside git."""
     git = ["git", "-C", str(FOLDER)]
     try:
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True).stdout
+        dirty = subprocess.run(
+            [*git, "status", "--porcelain", "-uno", "--", ":/", ":!/vidgen_tf/zoo"], capture_output=True, text=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     return head + ("+" if dirty else "")
