@@ -21,7 +21,7 @@ class MLPGANConfig:
     """Sizes of the fully connected pair."""
 
     latent_dim: int = 100  # numbers that stand for one picture
-    hidden: tuple[int, ...] = (256, 512, 1024)  # units of the generator's hidden layers; the discriminator mirrors them
+    hidden: tuple[int, ...] = (256, 512, 1024)  # units of the generator; the discriminator mirrors them
     frame_size: int = 28  # height and width of a grey picture, px
 
 
@@ -82,7 +82,7 @@ def bce_losses(real_logits, fake_logits, real_label=0.9):
 
 
 def relativistic_losses(real_logits, fake_logits):
-    """Losses on pairs: the discriminator wants a real picture rated above a made one, the generator the other way round.
+    """Losses on pairs: the discriminator wants real pictures rated above made ones, the generator the reverse.
 
     Args:
         real_logits: float `(B, 1)`, the discriminator's output for real pictures.
@@ -119,7 +119,7 @@ def gradient_penalty(discriminator, frames):
 
 
 class GAN(keras.Model):
-    """Two networks in competition: a generator of pictures and a discriminator that tells them from real ones.
+    """Two networks in competition: a generator of pictures, and a discriminator of made and real ones.
 
     Args:
         generator: `keras.Model` from latents `(B, latent_dim)` to pictures.
@@ -182,6 +182,19 @@ class GAN(keras.Model):
         """
         return keras.random.normal((count, self.latent_dim), seed=self.seed_generator)
 
+    def compare(self, real, fake):
+        """Both players' losses.
+
+        Args:
+            real: float `(B, H, W, C)`, real pictures.
+            fake: made ones.
+
+        Returns:
+            d_loss, g_loss: scalars.
+        """
+        ratings = [self.discriminator(frames, training=True) for frames in (real, fake)]
+        return self.losses_of(*ratings)
+
     def train_step(self, data):
         """One step of the discriminator, then one of the generator; neither touches the other's weights.
 
@@ -195,17 +208,17 @@ class GAN(keras.Model):
         count = ops.shape(real)[0]
         with tf.GradientTape() as tape:  # half a step: the discriminator learns
             fake = ops.stop_gradient(self.generator(self.draw(count), training=True))
-            d_loss, _ = self.losses_of(self.discriminator(real, training=True), self.discriminator(fake, training=True))
+            d_loss, _ = self.compare(real, fake)
             total = d_loss
             if self.gamma:
-                penalty = gradient_penalty(self.discriminator, real) + gradient_penalty(self.discriminator, fake)
-                total = d_loss + self.gamma / 2 * penalty
+                penalties = [gradient_penalty(self.discriminator, frames) for frames in (real, fake)]
+                total = d_loss + self.gamma / 2 * sum(penalties)
         weights = self.discriminator.trainable_variables
         self.d_optimizer.apply(tape.gradient(total, weights), weights)
 
         with tf.GradientTape() as tape:  # the other half: the generator learns
             fake = self.generator(self.draw(count), training=True)
-            _, g_loss = self.losses_of(self.discriminator(real, training=True), self.discriminator(fake, training=True))
+            _, g_loss = self.compare(real, fake)
         weights = self.generator.trainable_variables
         self.g_optimizer.apply(tape.gradient(g_loss, weights), weights)
         for average, weight in zip(self.ema_generator.weights, self.generator.weights):
