@@ -82,7 +82,7 @@ def bce_losses(real_logits, fake_logits, real_label=0.9):
 
 
 def relativistic_losses(real_logits, fake_logits):
-    """Losses on pairs: the discriminator wants real pictures rated above made ones, the generator the reverse.
+    """Losses on pairs: the discriminator wants real pictures rated above made ones, the generator not.
 
     Args:
         real_logits: float `(B, 1)`, the discriminator's output for real pictures.
