@@ -82,7 +82,7 @@ def bce_losses(real_logits, fake_logits, real_label=0.9):
 
 
 def relativistic_losses(real_logits, fake_logits):
-    """Losses on pairs: the discriminator wants real pictures rated above made ones, the generator not.
+    """Losses on pairs: one player wants real pictures rated above made ones, the other the reverse.
 
     Args:
         real_logits: float `(B, 1)`, the discriminator's output for real pictures.
@@ -235,7 +235,7 @@ class MLPGANDigits:
     title = "MLP GAN: centred handwritten digits, 28x28 grey"
     dataset = ("digits", "train")
     seed = 4
-    steps = {"fast": 2000, "full": 8000}
+    steps = {"fast": 1500, "full": 8000}
     config = MLPGANConfig()
 
     def build(self):
