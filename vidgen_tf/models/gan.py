@@ -118,6 +118,49 @@ def gradient_penalty(discriminator, frames):
     return ops.mean(ops.sum(ops.square(slope), axis=(1, 2, 3)))
 
 
+def rated(discriminator, real, fake):
+    """A discriminator's ratings of real and of made pictures.
+
+    Args:
+        discriminator: `keras.Model` from pictures to logits.
+        real: float `(B, H, W, C)`, real pictures.
+        fake: made ones.
+
+    Returns:
+        real_logits, fake_logits: float `(B, 1)`.
+    """
+    return discriminator(real, training=True), discriminator(fake, training=True)
+
+
+def roughness(discriminator, real, fake, gamma):
+    """The gradient penalties on real and made pictures, weighted.
+
+    Args:
+        discriminator: `keras.Model` from pictures to logits.
+        real: float `(B, H, W, C)`, real pictures.
+        fake: made ones.
+        gamma: twice the weight; 0 saves the work.
+
+    Returns:
+        scalar.
+    """
+    if not gamma:
+        return 0.0
+    return gamma / 2 * (gradient_penalty(discriminator, real) + gradient_penalty(discriminator, fake))
+
+
+def follow(average, network, decay):
+    """Moves a running average of a network's weights a little towards the network.
+
+    Args:
+        average: `keras.Model` that holds the average.
+        network: `keras.Model` of the same shape.
+        decay: share of the old average that is kept, in [0, 1).
+    """
+    for old, new in zip(average.weights, network.weights):
+        old.assign(decay * old + (1 - decay) * new)
+
+
 class GAN(keras.Model):
     """Two networks in competition: a generator of pictures, and a discriminator of made and real ones.
 
@@ -143,10 +186,8 @@ class GAN(keras.Model):
         self.losses_of, self.gamma, self.ema_decay = losses, gamma, ema_decay
         self.ema_generator = keras.models.clone_model(generator)
         self.ema_generator.set_weights(generator.get_weights())
-        self.latent_dim = generator.input_shape[-1]
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.d_loss_tracker = keras.metrics.Mean(name="d_loss")
-        self.g_loss_tracker = keras.metrics.Mean(name="g_loss")
+        self.trackers = [keras.metrics.Mean(name="d_loss"), keras.metrics.Mean(name="g_loss")]
         self.built = True
 
     def compile(self, d_optimizer, g_optimizer, **options):
@@ -165,35 +206,11 @@ class GAN(keras.Model):
     @property
     def metrics(self):
         """The running means of both losses; Keras resets them at each entry of the history."""
-        return [self.d_loss_tracker, self.g_loss_tracker]
+        return self.trackers
 
     def call(self, latent):
         """Pictures for latents."""
         return self.ema_generator(latent)
-
-    def draw(self, count):
-        """Latents from a standard normal distribution.
-
-        Args:
-            count: how many.
-
-        Returns:
-            float32 tensor `(count, latent_dim)`.
-        """
-        return keras.random.normal((count, self.latent_dim), seed=self.seed_generator)
-
-    def compare(self, real, fake):
-        """Both players' losses.
-
-        Args:
-            real: float `(B, H, W, C)`, real pictures.
-            fake: made ones.
-
-        Returns:
-            d_loss, g_loss: scalars.
-        """
-        ratings = [self.discriminator(frames, training=True) for frames in (real, fake)]
-        return self.losses_of(*ratings)
 
     def train_step(self, data):
         """One step of the discriminator, then one of the generator; neither touches the other's weights.
@@ -205,28 +222,26 @@ class GAN(keras.Model):
             dict of the losses' running means, "d_loss" and "g_loss".
         """
         real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        count = ops.shape(real)[0]
+        shape = ops.shape(real)[0], self.generator.input_shape[-1]
         with tf.GradientTape() as tape:  # half a step: the discriminator learns
-            fake = ops.stop_gradient(self.generator(self.draw(count), training=True))
-            d_loss, _ = self.compare(real, fake)
-            total = d_loss
-            if self.gamma:
-                penalties = [gradient_penalty(self.discriminator, frames) for frames in (real, fake)]
-                total = d_loss + self.gamma / 2 * sum(penalties)
+            latent = keras.random.normal(shape, seed=self.seed_generator)
+            fake = ops.stop_gradient(self.generator(latent, training=True))
+            d_loss, _ = self.losses_of(*rated(self.discriminator, real, fake))
+            total = d_loss + roughness(self.discriminator, real, fake, self.gamma)
         weights = self.discriminator.trainable_variables
         self.d_optimizer.apply(tape.gradient(total, weights), weights)
 
         with tf.GradientTape() as tape:  # the other half: the generator learns
-            fake = self.generator(self.draw(count), training=True)
-            _, g_loss = self.compare(real, fake)
+            latent = keras.random.normal(shape, seed=self.seed_generator)
+            fake = self.generator(latent, training=True)
+            _, g_loss = self.losses_of(*rated(self.discriminator, real, fake))
         weights = self.generator.trainable_variables
         self.g_optimizer.apply(tape.gradient(g_loss, weights), weights)
-        for average, weight in zip(self.ema_generator.weights, self.generator.weights):
-            average.assign(self.ema_decay * average + (1 - self.ema_decay) * weight)
+        follow(self.ema_generator, self.generator, self.ema_decay)
 
-        self.d_loss_tracker.update_state(d_loss)
-        self.g_loss_tracker.update_state(g_loss)
-        return {metric.name: metric.result() for metric in self.metrics}
+        for tracker, loss in zip(self.trackers, (d_loss, g_loss)):
+            tracker.update_state(loss)
+        return {tracker.name: tracker.result() for tracker in self.trackers}
 
 
 class MLPGANDigits:
