@@ -119,6 +119,21 @@ def gaussian_latents(latents, count, seed=0):
     return np.asarray(on_sphere(draws.astype(np.float32)))
 
 
+def there_and_back(generator, ends):
+    """Clips of 16 frames: from the picture of one latent to that of another and back.
+
+    Args:
+        generator: `keras.Model` from latents `(B, latent_dim)` to pictures in [-1, 1].
+        ends: float32 `(N, 2, latent_dim)`, the two latents of each clip.
+
+    Returns:
+        list of N `Clip`.
+    """
+    paths = np.concatenate([latent_path(stops, 16) for stops in ends[:, [0, 1, 0]]])
+    frames = to_uint8(generator.predict(paths, verbose=0))
+    return [Clip(clip) for clip in frames.reshape(len(ends), 16, *frames.shape[1:])]
+
+
 class DenseFaces:
     """How the zoo's "dense-faces" is trained: more faces and more steps than chapter 02 has time for, and a narrower last
     hidden layer, because a file of the zoo stays under 6 MB."""
@@ -178,10 +193,7 @@ class DenseFaces:
             list of `Clip`.
         """
         ends = gaussian_latents(model.latents.embeddings, 2 * count, seed).reshape(count, 2, -1)
-        stops = ends[:, [0, 1, 0]]
-        paths = np.concatenate([latent_path(stop, 16) for stop in stops])
-        frames = to_uint8(model.generator.predict(paths, verbose=0))
-        return [Clip(clip) for clip in frames.reshape(count, 16, *frames.shape[1:])]
+        return there_and_back(model.generator, ends)
 
     def examine(self, model):
         """Fidelity to the training frames, coherence of a path between new faces, and how far new faces are from copies.

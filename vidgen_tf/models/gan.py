@@ -10,9 +10,9 @@ from keras import layers, ops
 
 from .. import training, zoo
 from ..datasets import pipeline
-from ..video import Clip, to_uint8
+from ..video import to_uint8
 from ..worlds import digits
-from .dense import latent_path
+from .dense import there_and_back
 from .judge import examine_digits
 
 
@@ -296,9 +296,7 @@ class MLPGANDigits:
             list of `Clip`.
         """
         ends = np.random.default_rng(seed).normal(size=(count, 2, self.config.latent_dim)).astype("float32")
-        paths = np.concatenate([latent_path(stops, 16) for stops in ends[:, [0, 1, 0]]])
-        frames = to_uint8(model.predict(paths, verbose=0))
-        return [Clip(clip) for clip in frames.reshape(count, 16, *frames.shape[1:])]
+        return there_and_back(model, ends)
 
     def examine(self, model):
         """How 1000 made pictures are judged, how far their features are from real ones', and whether they are copies.
