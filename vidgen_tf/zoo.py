@@ -29,6 +29,7 @@ RECIPES = {
     "judge-digits": "vidgen_tf.models.judge:JudgeDigits",
     "judge-faces": "vidgen_tf.models.judge:JudgeFaces",
     "mlp-gan-digits": "vidgen_tf.models.gan:MLPGANDigits",
+    "dcgan-faces": "vidgen_tf.models.dcgan:DCGANFaces",
 }
 
 

@@ -153,6 +153,47 @@ def examine_digits(judge, made):
     }
 
 
+def examine_faces(judge, made):
+    """How the features of made faces are distributed, whether every value of every trait occurs, and whether they are copies.
+
+    Made faces are compared with as many people that no model was trained on, one picture of each; the floor is what as many
+    training people score.
+
+    Args:
+        judge: the zoo's "judge-faces".
+        made: uint8 `(N, S, S, 3)`, S 32 or 64, N at least 500.
+
+    Returns:
+        dict of float: "frechet_distance" and "frechet_floor", both with n = 500; "rarest_value", the smallest share of a value
+        of a trait, as a multiple of its share among real pictures; "copy_ratio", the median distance to the nearest training
+        picture, as a multiple of that of unseen people.
+
+    Raises:
+        CourseError: fewer than 500 faces.
+    """
+    if len(made) < 500:
+        raise CourseError(f"500 faces are needed to examine how they are distributed, got {len(made)}.")
+    people = {split: face_pictures(made.shape[1], split) for split in ("train", "validation", "test")}
+    one = {split: faces[np.arange(len(faces)), np.arange(len(faces)) % 5] for split, faces in people.items()}
+    unseen = np.concatenate([one["test"], one["validation"]])[:500]
+    said = {name: judged(judge, faces) for name, faces in {"made": made, "unseen": unseen, "train": one["train"]}.items()}
+    features = {name: answers.pop("features")[:500] for name, answers in said.items()}
+    shares = {name: np.concatenate([_shares(answer) for answer in answers.values()]) for name, answers in said.items()}
+    training_pictures = people["train"].reshape(-1, *made.shape[1:])
+    distance = [np.median(exam.nearest(faces[:500], training_pictures)[1]) for faces in (made, unseen)]
+    return {
+        "frechet_distance": exam.frechet_distance(features["made"], features["unseen"]),
+        "frechet_floor": exam.frechet_distance(features["train"], features["unseen"]),
+        "rarest_value": float((shares["made"] / shares["train"]).min()),
+        "copy_ratio": float(distance[0] / distance[1]),
+    }
+
+
+def _shares(probabilities):
+    """The share of pictures for which each class is the likeliest, from probabilities `(N, classes)`."""
+    return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
+
+
 class _Judge:
     """What the recipes of the zoo's judges share; `data(split)` gives the frames, and the labels under each name judged."""
 
@@ -234,9 +275,35 @@ class JudgeFaces(_Judge):
             uint8 `(N, 32, 32, 3)`, and a dict from what is judged to int32 `(N,)`, -1 where it can't be told.
         """
         clips = load(self.dataset[0], split)
-        clip = np.arange(len(clips))[:, None]
-        frame = np.concatenate([(clip * 3 + [0, 4, 8, 12]) % 16, clips.states["eye_open"].argmin(axis=1)[:, None]], axis=1)
-        return clips.frames[clip, frame].reshape(-1, 32, 32, 3), face_labels(clips.states, frame)
+        frame = telling_frames(clips)
+        return clips.frames[np.arange(len(clips))[:, None], frame].reshape(-1, 32, 32, 3), face_labels(clips.states, frame)
+
+
+def telling_frames(clips):
+    """Five frames of each clip: four spread over it, and the one with the eyes most shut, which is rare otherwise.
+
+    Args:
+        clips: `LabelledClips` of N clips of `vidgen_tf.worlds.faces`.
+
+    Returns:
+        int array `(N, 5)` of numbers of frames.
+    """
+    clip = np.arange(len(clips))[:, None]
+    return np.concatenate([(clip * 3 + [0, 4, 8, 12]) % 16, clips.states["eye_open"].argmin(axis=1)[:, None]], axis=1)
+
+
+def face_pictures(size, split):
+    """Pictures of drawn people, five of each: see `telling_frames`.
+
+    Args:
+        size: 32 or 64, px.
+        split: "train", "validation" or "test": no person is in two of them.
+
+    Returns:
+        uint8 `(N, 5, size, size, 3)`.
+    """
+    clips = load({32: "faces-32", 64: "faces"}[size], split)
+    return clips.frames[np.arange(len(clips))[:, None], telling_frames(clips)]
 
 
 def face_labels(states, frame):

@@ -1,0 +1,162 @@
+"""Convolutional GAN of frames, after DCGAN: the pair of networks of chapter 04. The training step is `models.gan.GAN`."""
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import layers
+
+from .. import training, zoo
+from ..datasets import pipeline
+from ..video import to_uint8
+from .dense import there_and_back
+from .gan import GAN, relativistic_losses
+from .judge import examine_faces, face_pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class DCGANConfig:
+    """Sizes of a convolutional pair. Each entry of `filters` doubles the picture from 4x4 up, and so does the output layer."""
+
+    latent_dim: int = 64  # numbers that stand for one picture
+    filters: tuple[int, ...] = (128, 64, 32)  # channels at 4x4, 8x8, ...; the discriminator mirrors them
+    channels: int = 3
+    kernel_size: int = 4  # of transposed convolutions; a multiple of their stride of 2 covers every pixel equally often
+    smooth_output: bool = True  # the output layer resizes and convolves; False: one more transposed convolution
+
+    @property
+    def frame_size(self):
+        """Height and width of a picture, px."""
+        return 4 * 2 ** len(self.filters)
+
+
+def build_dcgan_generator(config):
+    """Transposed convolutions from a latent to a picture.
+
+    Args:
+        config: `DCGANConfig`.
+
+    Returns:
+        `keras.Model` from float32 `(B, latent_dim)` to float32 `(B, frame_size, frame_size, channels)` in [-1, 1].
+
+    References:
+        Radford, Metz and Chintala, 2016, "Unsupervised representation learning with deep convolutional generative adversarial
+        networks"; Odena, Dumoulin and Olah, 2016, "Deconvolution and checkerboard artifacts" (the smooth output).
+    """
+    latent = keras.Input((config.latent_dim,), name="latent")
+    first, *others = config.filters
+    x = layers.Dense(4 * 4 * first, use_bias=False)(latent)
+    x = layers.Reshape((4, 4, first))(x)  # (B, 16 * C) -> (B, 4, 4, C)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    for filters in others:
+        x = layers.Conv2DTranspose(filters, config.kernel_size, 2, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, 2H, 2W, filters)
+    if config.smooth_output:
+        x = layers.UpSampling2D(interpolation="bilinear")(x)
+        frame = layers.Conv2D(config.channels, 3, padding="same", activation="tanh")(x)
+    else:
+        frame = layers.Conv2DTranspose(config.channels, config.kernel_size, 2, padding="same", activation="tanh")(x)
+    return keras.Model(latent, frame, name="generator")
+
+
+def build_dcgan_discriminator(config):
+    """Strided convolutions from a picture to one number: high for "real", low for "made".
+
+    It has no batch normalisation: with real and made pictures in separate batches, their statistics alone would tell them apart.
+
+    Args:
+        config: `DCGANConfig`.
+
+    Returns:
+        `keras.Model` from float32 `(B, frame_size, frame_size, channels)` to logits `(B, 1)`.
+    """
+    frame = x = keras.Input((config.frame_size, config.frame_size, config.channels), name="frame")
+    for filters in reversed(config.filters):
+        x = layers.Conv2D(filters, 4, strides=2, padding="same")(x)  # (B, H, W, C) -> (B, H/2, W/2, filters)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+    logit = layers.Dense(1)(layers.Flatten()(x))
+    return keras.Model(frame, logit, name="discriminator")
+
+
+def build_dcgan(config, optimizer_rate=5e-4, seed=0):
+    """A convolutional pair, ready to train with the relativistic losses of chapter 03.
+
+    Args:
+        config: `DCGANConfig`.
+        optimizer_rate: step size of both optimizers: a float or a Keras schedule.
+        seed: of the latents drawn in training.
+
+    Returns:
+        compiled `GAN`.
+    """
+    generator, discriminator = build_dcgan_generator(config), build_dcgan_discriminator(config)
+    gan = GAN(generator, discriminator, relativistic_losses, gamma=1.0, penalty_every=4, seed=seed)
+    gan.compile(*(keras.optimizers.Adam(optimizer_rate, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=False)
+    return gan
+
+
+class DCGANFaces:
+    """How the zoo's "dcgan-faces" is trained: chapter 04's pair with one more doubling, for longer. What ships is the averaged
+    generator."""
+
+    title = "DCGAN: drawn faces, 64x64 RGB"
+    dataset = ("faces", "train")
+    seed = 5
+    steps = {"fast": 500, "full": 9000}
+    config = DCGANConfig(filters=(256, 128, 64, 32))
+
+    def build(self):
+        """The generator before training.
+
+        Returns:
+            `keras.Model`, see `build_dcgan_generator`.
+        """
+        return build_dcgan_generator(self.config)
+
+    def train(self, model, steps, checkpoint):
+        """Trains a pair of networks and leaves the averaged generator in the model.
+
+        Args:
+            model: what `build` returns.
+            steps: training steps in all.
+            checkpoint: path of the checkpoint file.
+
+        Returns:
+            The history of `training.fit`.
+        """
+        pictures = face_pictures(self.config.frame_size, "train")
+        pictures = pictures.reshape(-1, *pictures.shape[2:])
+        gan = build_dcgan(self.config, keras.optimizers.schedules.CosineDecay(5e-4, steps, alpha=0.1), self.seed)
+
+        def batches(first):
+            return pipeline(pictures, batch_size=32, seed=self.seed, first_step=first)
+
+        history = training.fit(gan, batches, steps, checkpoint=checkpoint, log_steps=100)
+        model.set_weights(gan.ema_generator.get_weights())
+        return history
+
+    def sample(self, model, count, seed):
+        """Clips of 16 frames: from one made face to another and back.
+
+        Args:
+            model: trained generator.
+            count: how many clips.
+            seed: non-negative int.
+
+        Returns:
+            list of `Clip`.
+        """
+        ends = np.random.default_rng(seed).normal(size=(count, 2, self.config.latent_dim)).astype("float32")
+        return there_and_back(model, ends)
+
+    def examine(self, model):
+        """How the features of 1000 made faces are distributed, what is missing, and whether they are copies.
+
+        Args:
+            model: trained generator.
+
+        Returns:
+            dict of float, see `examine_faces`.
+        """
+        latents = np.random.default_rng(1000).normal(size=(1000, self.config.latent_dim))
+        return examine_faces(zoo.load("judge-faces"), to_uint8(model.predict(latents, batch_size=250, verbose=0)))
