@@ -27,9 +27,13 @@ RECORDED = {"file", "sha256", "bytes", "command", "seed", "steps", "commit", "da
 RECIPES = {
     "dense-faces": "vidgen_tf.models.dense:DenseFaces",
     "judge-digits": "vidgen_tf.models.judge:JudgeDigits",
+    "judge-digits-32": "vidgen_tf.models.judge:JudgeMovingDigits",
     "judge-faces": "vidgen_tf.models.judge:JudgeFaces",
+    "judge-shapes": "vidgen_tf.models.judge:JudgeShapes",
     "mlp-gan-digits": "vidgen_tf.models.gan:MLPGANDigits",
     "dcgan-faces": "vidgen_tf.models.dcgan:DCGANFaces",
+    "vae-digits": "vidgen_tf.models.vae:VAEDigits",
+    "vae-shapes": "vidgen_tf.models.vae:VAEShapes",
 }
 
 

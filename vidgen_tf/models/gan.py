@@ -170,7 +170,7 @@ class GAN(keras.Model):
         discriminator: `keras.Model` from pictures to logits `(B, 1)`.
         losses: `bce_losses` or `relativistic_losses`.
         gamma: weight of the gradient penalty on real and made pictures; 0 leaves it out.
-        penalty_every: the penalty looks at every how manieth picture of a batch.
+        penalty_every: 1 measures the penalty on all pictures of a batch, 4 on every fourth.
         ema_decay: share of the old value in the running average of the generator's weights, which makes calmer pictures than
             the generator of any one step.
         seed: of the latents drawn in training.
@@ -185,8 +185,7 @@ class GAN(keras.Model):
     def __init__(self, generator, discriminator, losses, gamma=0.0, penalty_every=1, ema_decay=0.995, seed=0):
         super().__init__(name="gan")
         self.generator, self.discriminator = generator, discriminator
-        self.losses_of, self.ema_decay = losses, ema_decay
-        self.gamma, self.penalty_every = gamma, penalty_every
+        self.losses_of, self.penalty, self.ema_decay = losses, (gamma, penalty_every), ema_decay
         self.ema_generator = keras.models.clone_model(generator)
         self.ema_generator.set_weights(generator.get_weights())
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -230,7 +229,7 @@ class GAN(keras.Model):
             latent = keras.random.normal(shape, seed=self.seed_generator)
             fake = ops.stop_gradient(self.generator(latent, training=True))
             d_loss, _ = self.losses_of(*rated(self.discriminator, real, fake))
-            total = d_loss + roughness(self.discriminator, real, fake, self.gamma, self.penalty_every)
+            total = d_loss + roughness(self.discriminator, real, fake, *self.penalty)
         weights = self.discriminator.trainable_variables
         self.d_optimizer.apply(tape.gradient(total, weights), weights)
 

@@ -9,7 +9,7 @@ from keras import layers, ops
 from .. import exam, training
 from ..datasets import load, pipeline
 from ..errors import CourseError
-from ..worlds import digits, faces
+from ..worlds import digits, faces, shapes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,6 +240,63 @@ class JudgeDigits(_Judge):
         """
         pictures, labels = digits.stills(split)
         return pictures, {"digit": labels.astype(np.int32)}
+
+
+class JudgeMovingDigits(_Judge):
+    """How the zoo's "judge-digits-32" is trained: on four frames of each clip of a moving digit."""
+
+    title = "Judge of moving digits: which of ten, on 32x32 grey frames"
+    dataset = ("digits", "train")
+    seed = 3
+    steps = {"fast": 1000, "full": 2200}
+    config = JudgeConfig(shape=(32, 32, 1), classes={"digit": 10}, shift=0.03)
+
+    def data(self, split):
+        """Frames and labels.
+
+        Args:
+            split: "train", "validation" or "test": no scan is in two of them.
+
+        Returns:
+            uint8 `(N, 32, 32, 1)`, and a dict from "digit" to int32 `(N,)`.
+        """
+        clips = load(self.dataset[0], split)
+        labels = np.repeat(clips.states["digit"][:, 0], 4).astype(np.int32)
+        return clips.frames[:, 1::4].reshape(-1, 32, 32, 1), {"digit": labels}
+
+
+class JudgeShapes(_Judge):
+    """How the zoo's "judge-shapes" is trained: on four frames of each clip, for what can be seen somewhere in a frame."""
+
+    title = "Judge of shapes: how many, which and in what colours, on 32x32 RGB frames"
+    dataset = ("shapes", "train")
+    seed = 3
+    steps = {"fast": 1000, "full": 2200}
+    config = JudgeConfig(
+        shape=(32, 32, 3),
+        classes={"objects": 2} | dict.fromkeys([*shapes.SHAPES, *shapes.COLORS], 2),
+        bend=0.02,
+        shift=0.02,
+    )
+
+    def data(self, split):
+        """Frames and labels.
+
+        Args:
+            split: "train", "validation" or "test".
+
+        Returns:
+            uint8 `(N, 32, 32, 3)`, and a dict to int32 `(N,)`: "objects" 0 for one and 1 for two; under each shape and each
+            colour whether an object in the frame has it; -1 for all where one object may hide the other.
+        """
+        clips = load(self.dataset[0], split)
+        apart = np.linalg.norm(np.diff(clips.states["position"][:, 1::4], axis=2), axis=-1)[..., 0]  # (N, 4), px
+        hidden = (clips.states["objects"] == 2)[:, None] & (apart < clips.states["radius"].sum(axis=1)[:, None])
+        labels = {"objects": clips.states["objects"] - 1}
+        for state, names in {"shape": shapes.SHAPES, "color": tuple(shapes.COLORS)}.items():
+            labels |= {name: (clips.states[state] == i).any(axis=1) for i, name in enumerate(names)}
+        labels = {name: np.where(hidden, -1, label[:, None]).ravel().astype(np.int32) for name, label in labels.items()}
+        return clips.frames[:, 1::4].reshape(-1, 32, 32, 3), labels
 
 
 class JudgeFaces(_Judge):
