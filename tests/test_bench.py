@@ -43,3 +43,28 @@ def test_the_work_of_a_model_is_that_of_its_kernels():
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5), keras.layers.ReLU(), keras.layers.Dense(7)])
     assert bench.forward_flops(model) == 2 * (3 * 5 + 5 * 7)
+    assert bench.step_flops(model) == 3 * bench.forward_flops(model)
+
+
+def test_the_work_of_a_convolution_is_its_kernel_at_every_place():
+    import keras
+
+    down = keras.layers.Conv2D(5, 3, strides=2, padding="same")
+    up = keras.layers.Conv2DTranspose(2, 4, strides=2, padding="same")
+    model = keras.Sequential([keras.Input((8, 8, 3)), down, up])
+    assert bench.forward_flops(model) == 2 * 3 * 3 * 3 * 5 * 4 * 4 + 2 * 4 * 4 * 5 * 2 * 4 * 4
+
+
+def test_the_work_of_a_gan_counts_its_penalties():
+    from vidgen_tf.models import gan
+
+    config = gan.MLPGANConfig(latent_dim=2, hidden=(3,), frame_size=2)
+
+    def work(gamma, every):
+        pair = gan.build_mlp_generator(config), gan.build_mlp_discriminator(config)
+        return bench.step_flops(gan.GAN(*pair, gan.bce_losses, gamma, every))
+
+    generator, discriminator = 2 * (2 * 3 + 3 * 4), 2 * (4 * 3 + 3 * 1)
+    assert work(0.0, 1) == 4 * generator + 9 * discriminator
+    assert work(1.0, 1) == 4 * generator + 21 * discriminator
+    assert work(1.0, 4) == 4 * generator + 12 * discriminator

@@ -123,3 +123,67 @@ def test_the_scoreboard_lines_up_its_rows(capsys):
     for wrong in ([], [{"model": "a", "psnr": 1.0}, {"model": "b"}], [{"model": "a", "psnr": 1.0}, {"psnr": 1.0, "model": "b"}]):
         with pytest.raises(CourseError, match="at least one row, and the same keys"):
             exam.scoreboard(wrong)
+
+
+def shifted(steps):
+    """A smooth random texture that moves by whole pixels (dx, dy) from frame to frame, and its exact flow."""
+    from scipy.ndimage import gaussian_filter
+
+    texture = gaussian_filter(noise(96, 96, seed=3), 1.5)
+    texture = np.uint8(255 * (texture - texture.min()) / np.ptp(texture))
+    places = np.cumsum([(32, 32), *steps], axis=0)
+    frames = np.stack([texture[y : y + 32, x : x + 32, None] for x, y in places])  # the window moves: content goes the other way
+    flow = -np.ones((len(steps), 32, 32, 2)) * np.array(steps)[:, None, None]
+    return frames, flow
+
+
+def test_estimated_flow_is_the_exact_one_where_a_texture_moves():
+    frames, flow = shifted([(1, 0), (0, 1), (2, -1)])
+    estimated = exam.estimated_flow(frames)
+    assert estimated.shape == flow.shape
+    error = np.linalg.norm(estimated - flow, axis=-1)[:, 4:-4, 4:-4]
+    assert np.median(error) < 0.15
+
+
+def test_warping_error_is_nothing_where_motion_explains_everything():
+    frames, flow = shifted([(1, 0), (0, 1), (2, -1)])
+    assert exam.warping_error(frames, flow, -flow) < 0.03  # the borders, where new content enters
+    assert exam.warping_error(frames) < 0.03
+    still = np.repeat(frames[:1], 4, axis=0)
+    assert exam.warping_error(still) == 0
+    plain = np.sqrt(np.mean((frames[1:].astype(float) - frames[:-1]) ** 2)) / 255
+    assert plain > 3 * exam.warping_error(frames, flow, -flow)
+
+
+def test_warping_error_sees_brightness_that_jumps_and_content_that_changes():
+    frames, flow = shifted([(1, 0)] * 5)
+    jumping = frames.astype(int)
+    jumping[::2] = np.minimum(255, jumping[::2] + 40)
+    clean, off = exam.warping_error(frames, flow, -flow), exam.warping_error(np.uint8(jumping), flow, -flow)
+    assert off > 5 * clean and off == pytest.approx(40 / 255, rel=0.2)
+    pile = np.random.default_rng(4).permutation(np.concatenate([shifted([(11 * i - 20, 7)])[0] for i in range(4)]))
+    assert exam.warping_error(pile) > 5 * exam.warping_error(frames)
+
+
+def test_warping_error_leaves_out_what_is_hidden():
+    """A square passes over a texture: what it covers and uncovers is no error."""
+    background = shifted([(0, 0)])[0][0]
+    frames, flow = np.repeat(background[None], 3, axis=0), np.zeros((2, 32, 32, 2))
+    back = flow.copy()
+    for t in range(3):
+        frames[t, 10:20, 4 + 6 * t : 14 + 6 * t] = 255
+        if t < 2:
+            flow[t, 10:20, 4 + 6 * t : 14 + 6 * t, 0] = 6
+            back[t, 10:20, 10 + 6 * t : 20 + 6 * t, 0] = -6
+    assert exam.warping_error(frames, flow, back) < 0.02
+    assert exam.warping_error(frames, 0 * flow, 0 * back) > 0.1
+
+
+def test_a_flow_of_another_size_is_refused():
+    frames, flow = shifted([(1, 0)])
+    for wrong in (frames[0], frames[:1]):
+        with pytest.raises(CourseError, match="at least two frames"):
+            exam.estimated_flow(wrong)
+    for forward, backward in [(flow[:, :5], flow[:, :5]), (flow, flow[:, :5]), (np.concatenate([flow, flow]),) * 2]:
+        with pytest.raises(CourseError, match=r"\(T-1, H, W, 2\)"):
+            exam.warping_error(frames, forward, backward)

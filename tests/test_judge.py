@@ -9,7 +9,7 @@ from vidgen_tf.errors import CourseError
 from vidgen_tf.models import judge as judges
 from vidgen_tf.worlds import faces
 
-NAMES = ("judge-digits", "judge-faces")
+NAMES = ("judge-digits", "judge-digits-32", "judge-faces", "judge-shapes")
 TINY = judges.JudgeConfig(shape=(8, 8, 1), classes={"kind": 3}, filters=(4,), features=5, bend=0.1, shift=0.1)
 
 

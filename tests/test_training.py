@@ -132,3 +132,16 @@ def test_importing_the_package_is_fast_and_brings_no_tensorflow():
     modules = "sys, vidgen_tf, vidgen_tf.video, vidgen_tf.worlds.shapes, vidgen_tf.__main__"
     code = f"import {modules}; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_snapshots_keep_what_the_model_makes_at_each_entry_of_the_history():
+    x = np.ones((8, 2), "float32")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), loss="mse")
+    kept = training.Snapshots(lambda: model.get_weights()[0])
+    history = training.fit(
+        model, lambda first: datasets.pipeline(x, x[:, :1], batch_size=4, first_step=first), 6, log_steps=2, callbacks=[kept]
+    )
+    assert len(kept.kept) == len(history["loss"]) == 3
+    np.testing.assert_array_equal(kept.kept[-1], model.get_weights()[0])
+    assert not np.array_equal(kept.kept[0], kept.kept[1])

@@ -44,7 +44,7 @@ def _measurements(seconds):
         model, data = build(batch)
         feeds = batches_per_second(data, seconds)
         steps = steps_per_second(model, data, seconds)
-        share = 3 * batch * forward_flops(model) * steps / peak  # backward costs about twice forward
+        share = batch * step_flops(model) * steps / peak
         yield f"train {name}", steps, "steps/s", f" of {batch}, {share:.0%} of the matrix rate"
         yield f"feed {name}", feeds, "batches/s", f", {feeds / steps:.0f} times what the model takes"
 
@@ -132,8 +132,28 @@ def steps_per_second(model, data, seconds):
     return rate(max(20, int(seconds * rate(20))))
 
 
+def step_flops(model):
+    """The work of a training step for one item: a backward pass costs twice a forward one, or once to the pictures alone.
+
+    Args:
+        model: built `keras.Model`, or `vidgen_tf.models.gan.GAN`.
+
+    Returns:
+        float, floating point operations.
+    """
+    from .models.gan import GAN
+
+    if not isinstance(model, GAN):
+        return 3 * forward_flops(model)
+    generator, discriminator = forward_flops(model.generator), forward_flops(model.discriminator)
+    gamma, every = model.penalty
+    # The generator runs twice and learns once; the discriminator rates four batches, learns from two and leads back through one.
+    # A penalty is a forward pass, one back to the pictures, and both of these back to the weights; for real and made pictures.
+    return 4 * generator + 9 * discriminator + (12 / every * discriminator if gamma else 0)
+
+
 def forward_flops(model):
-    """The work of a forward pass for one item: two operations for each weight of a dense kernel.
+    """The work of a forward pass for one item: two operations for each use of a weight of a dense or convolution kernel.
 
     Args:
         model: built `keras.Model`.
@@ -143,9 +163,18 @@ def forward_flops(model):
     """
     from keras import layers
 
-    return sum(
-        2 * layer.kernel.shape[0] * layer.kernel.shape[1] for layer in model._flatten_layers() if isinstance(layer, layers.Dense)
-    )
+    total = 0
+    for layer in model._flatten_layers():
+        if isinstance(layer, layers.Dense):
+            total += 2 * math.prod(layer.kernel.shape)
+        elif isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):
+            grid = layer.output if isinstance(layer, layers.Conv2D) else layer.input  # where the kernel is laid, or stamped
+            total += 2 * math.prod(layer.kernel.shape) * math.prod(grid.shape[1:3])
+    return total
+
+
+def _noise(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def _dense(batch):
@@ -154,11 +183,58 @@ def _dense(batch):
     from .datasets import pipeline
     from .models.dense import DenseConfig, LatentFrames
 
-    frames = np.random.default_rng(0).integers(0, 256, (512, 64, 64, 3), dtype=np.uint8)
+    frames = _noise(512, 64, 64, 3)
     model = LatentFrames(len(frames), DenseConfig())
     model.compile(keras.optimizers.Adam(1e-3), loss="mse", jit_compile=True)
     return model, pipeline(np.arange(len(frames)), frames, batch_size=batch)
 
 
+def _mlp_gan(batch, losses="relativistic_losses", gamma=1.0):
+    import keras
+
+    from .datasets import pipeline
+    from .models import gan
+
+    config = gan.MLPGANConfig()
+    pair = gan.build_mlp_generator(config), gan.build_mlp_discriminator(config)
+    model = gan.GAN(*pair, getattr(gan, losses), gamma)
+    model.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
+    return model, pipeline(_noise(1024, 28, 28, 1), batch_size=batch)
+
+
+def _classic_gan(batch):
+    return _mlp_gan(batch, "bce_losses", 0.0)
+
+
+def _dcgan(batch, size=32):
+    from .datasets import pipeline
+    from .models.dcgan import DCGANConfig, DCGANFaces, build_dcgan
+
+    config = DCGANConfig() if size == 32 else DCGANFaces.config
+    return build_dcgan(config), pipeline(_noise(512, size, size, 3), batch_size=batch)
+
+
+def _large_dcgan(batch):
+    return _dcgan(batch, 64)
+
+
+def _vae(batch):
+    import keras
+
+    from .datasets import pipeline
+    from .models.vae import VAE, VAEConfig
+
+    model = VAE(VAEConfig())
+    model.compile(keras.optimizers.Adam(2e-3), jit_compile=False)
+    return model, pipeline(_noise(1024, 32, 32, 3), batch_size=batch)
+
+
 # Name, function from a batch size to a compiled model and its data, batch size. Later chapters add their rows.
-MODELS = [("dense frame generator, 64x64 RGB", _dense, 64)]
+MODELS = [
+    ("dense frame generator, 64x64 RGB", _dense, 64),
+    ("MLP GAN, classic losses, 28x28", _classic_gan, 64),
+    ("MLP GAN, relativistic, 28x28", _mlp_gan, 64),
+    ("DCGAN, 32x32 RGB", _dcgan, 32),
+    ("DCGAN, 64x64 RGB", _large_dcgan, 32),
+    ("VAE, 32x32 RGB", _vae, 64),
+]

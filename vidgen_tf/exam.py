@@ -1,5 +1,7 @@
 """The metrics: what can be measured of a clip, each with its definition, range and source."""
 
+import itertools
+
 import numpy as np
 
 from .errors import CourseError
@@ -74,6 +76,81 @@ def flicker(frames):
         raise CourseError(f"Flicker needs at least two frames (time, height, width, channels), got {frames.shape}.")
     brightness = frames.mean(axis=(1, 2, 3))
     return float(np.mean(np.abs(np.diff(brightness))) / max(brightness.mean(), 1e-12))
+
+
+def estimated_flow(frames):
+    """Where each pixel goes from a frame to the next one, estimated from the pictures alone by an iterative Lucas-Kanade method
+    (scikit-image's). It is right only where there is texture, and where things move by few pixels.
+
+    Args:
+        frames: uint8 array `(T, H, W, C)`, T at least 2, 1 or 3 channels.
+
+    Returns:
+        float32 `(T-1, H, W, 2)`, (dx, dy) in px per frame.
+
+    Raises:
+        CourseError: not four axes, or fewer than two frames.
+
+    References:
+        Le Besnerais and Champagnat, 2005, "Dense optical flow by iterative local window registration".
+    """
+    from skimage.registration import optical_flow_ilk
+
+    frames = np.asarray(frames)
+    if frames.ndim != 4 or len(frames) < 2:
+        raise CourseError(f"A flow needs at least two frames (time, height, width, channels), got {frames.shape}.")
+    grey = frames.astype(np.float32).mean(axis=-1) / 255
+    flow = [optical_flow_ilk(before, after, radius=4, prefilter=True) for before, after in itertools.pairwise(grey)]
+    return np.stack(flow)[:, ::-1].transpose(0, 2, 3, 1).astype(np.float32)  # (T-1, dy dx, H, W) -> (T-1, H, W, dx dy)
+
+
+def warping_error(frames, forward=None, backward=None):
+    """How much changes between two frames that motion does not explain: the root mean squared difference between each frame and
+    the next one brought back along the flow, over the pixels that are visible in both.
+
+    A pixel counts as visible where the way forward and back again ends within about half a pixel of where it began; where
+    that holds for none, all count.
+
+    Args:
+        frames: uint8 array `(T, H, W, C)`, T at least 2.
+        forward: float `(T-1, H, W, 2)`, the flow from each frame to the next, (dx, dy) in px; None estimates both flows.
+        backward: float `(T-1, H, W, 2)`, the flow from each next frame back.
+
+    Returns:
+        float from 0 to 1, as a share of the range of a pixel: 0 where motion explains everything.
+
+    Raises:
+        CourseError: not four axes, fewer than two frames, or a flow of another size.
+
+    References:
+        Lai and others, 2018, "Learning blind video temporal consistency" (the error); Sundaram, Brox and Keutzer, 2010, "Dense
+        point trajectories by GPU-accelerated large displacement optical flow" (what counts as visible).
+    """
+    frames = np.asarray(frames)
+    if forward is None:
+        forward, backward = estimated_flow(frames), estimated_flow(frames[::-1])[::-1]
+    if frames.ndim != 4 or forward.shape != backward.shape or forward.shape != (len(frames) - 1, *frames.shape[1:3], 2):
+        raise CourseError(f"Frames (T, H, W, C) need flows (T-1, H, W, 2), got {frames.shape} and {forward.shape}.")
+    squares = []
+    for before, after, there, back in zip(frames, frames[1:], forward, backward):
+        brought, returned = _fetched(after.astype(np.float32), there), _fetched(back, there)
+        gap = np.sum((there + returned) ** 2, axis=-1)
+        visible = gap < 0.01 * np.sum(there**2 + returned**2, axis=-1) + 0.5
+        difference = np.mean((before - brought) ** 2, axis=-1)
+        squares.append(difference[visible].mean() if visible.any() else difference.mean())
+    return float(np.sqrt(np.mean(squares)) / 255)
+
+
+def _fetched(picture, flow):
+    """What a picture `(H, W, C)` shows at the places to which a flow points, between its pixels by bilinear interpolation."""
+    height, width = picture.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    x, y = np.clip(x + flow[..., 0], 0, width - 1), np.clip(y + flow[..., 1], 0, height - 1)
+    left, top = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
+    right, down = (x - left)[..., None], (y - top)[..., None]
+    upper = (1 - right) * picture[top, left] + right * picture[top, left + 1]
+    lower = (1 - right) * picture[top + 1, left] + right * picture[top + 1, left + 1]
+    return (1 - down) * upper + down * lower
 
 
 def nearest(frames, training_frames):

@@ -42,7 +42,7 @@ def set_seed(seed):
     keras.utils.set_random_seed(seed)
 
 
-def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sample=None):
+def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sample=None, callbacks=()):
     """Trains a compiled model for a number of steps, with a live bar, and resumes where a checkpoint left off.
 
     Args:
@@ -55,6 +55,7 @@ def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sam
             writes a checkpoint, and stops; a second Ctrl-C stops at once.
         log_steps: steps between two entries of the history.
         sample: None, or a function without arguments that gives a `Clip`, shown live while the model trains.
+        callbacks: more `keras.callbacks.Callback`s, `Snapshots` for instance.
 
     Returns:
         dict of float arrays, an entry per `log_steps`: "step", "seconds" of training so far, and the mean of each metric since
@@ -70,7 +71,7 @@ def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sam
     if log_steps < 1 or steps % log_steps or done % log_steps:
         raise CourseError(f"{steps} steps, {done} of them done, can't be trained in rounds of {log_steps}: choose a multiple.")
     if done < steps:
-        callbacks = [state, Progress(steps, done)]
+        callbacks = [state, *callbacks, Progress(steps, done)]
         if sample and not quiet():
             callbacks.append(LiveSample(sample))
         data = batches(done)
@@ -106,6 +107,21 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.bar.close()
+
+
+class Snapshots(keras.callbacks.Callback):
+    """Keeps what the model makes now, at each entry of the history: a picture of its training.
+
+    Args:
+        make: function without arguments that gives an array, always of one shape.
+    """
+
+    def __init__(self, make):
+        super().__init__()
+        self.make, self.kept = make, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.kept.append(np.asarray(self.make()))
 
 
 class LiveSample(keras.callbacks.Callback):
