@@ -173,13 +173,15 @@ class VAE(keras.Model):
         return reconstruction + self.config.beta * self.kl
 
 
-def fit_vae(model, frames, steps, seed=0, checkpoint=None, log_steps=50):
-    """Trains a VAE: Adam with a step size of 0.002 that falls to 0 along a cosine, batches of 64.
+def fit_vae(model, frames, steps, rate=3e-3, batch_size=32, seed=0, checkpoint=None, log_steps=50):
+    """Trains a VAE: Adam with a step size that falls to 0 along a cosine.
 
     Args:
         model: `VAE`.
         frames: uint8 `(N, H, W, C)`.
         steps: training steps in all.
+        rate: the first step size.
+        batch_size: frames per step. In a short time, many small steps get further than few large ones.
         seed: order of the batches.
         checkpoint: path of the checkpoint file, or None.
         log_steps: steps between two entries of the history.
@@ -187,11 +189,11 @@ def fit_vae(model, frames, steps, seed=0, checkpoint=None, log_steps=50):
     Returns:
         The history of `training.fit`.
     """
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
-    model.compile(keras.optimizers.Adam(rate), jit_compile=False)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
+    model.compile(keras.optimizers.Adam(schedule), jit_compile=False)
 
     def batches(first):
-        return pipeline(frames, batch_size=64, seed=seed, first_step=first)
+        return pipeline(frames, batch_size=batch_size, seed=seed, first_step=first)
 
     return training.fit(model, batches, steps, checkpoint=checkpoint, log_steps=log_steps)
 
@@ -340,7 +342,9 @@ class _VAERecipe:
 
     def train(self, model, steps, checkpoint):
         clips = load(*self.dataset).frames
-        return fit_vae(model, clips.reshape(-1, *clips.shape[2:]), steps, self.seed, checkpoint, log_steps=100)
+        frames = clips.reshape(-1, *clips.shape[2:])
+        options = {"rate": 2e-3, "batch_size": 64, "seed": self.seed}
+        return fit_vae(model, frames, steps, **options, checkpoint=checkpoint, log_steps=100)
 
     def sample(self, model, count, seed):
         """Clips of 16 frames: from one latent of the prior to another and back, each decoded."""
