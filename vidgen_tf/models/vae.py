@@ -11,7 +11,7 @@ from keras import layers, ops
 
 from .. import exam, training, zoo
 from ..datasets import load, pipeline
-from ..video import to_uint8
+from ..video import to_float, to_uint8
 from .dense import there_and_back
 from .judge import judged
 
@@ -208,9 +208,9 @@ def encode(model, clips):
     Returns:
         float32 z_mean and z_log_var, each `(N, T, latent_dim)`.
     """
-    frames = clips.reshape(-1, *clips.shape[2:]) / np.float32(127.5) - 1
-    latents = model.encoder.predict(frames, batch_size=500, verbose=0)
-    return [latent.reshape(*clips.shape[:2], -1) for latent in latents]
+    frames = clips.reshape(-1, *clips.shape[2:])
+    parts = [model.encoder(to_float(frames[i : i + 500])) for i in range(0, len(frames), 500)]
+    return [np.concatenate(part).reshape(*clips.shape[:2], -1) for part in zip(*parts)]
 
 
 def decode(model, latents):
@@ -223,9 +223,9 @@ def decode(model, latents):
     Returns:
         uint8 `(N, T, H, W, C)`.
     """
-    count, times, size = latents.shape
-    frames = model.decoder.predict(np.reshape(latents, (-1, size)), batch_size=500, verbose=0)
-    return to_uint8(frames).reshape(count, times, *frames.shape[1:])
+    flat = np.reshape(latents, (-1, latents.shape[-1]))
+    frames = np.concatenate([to_uint8(model.decoder(flat[i : i + 500])) for i in range(0, len(flat), 500)])
+    return frames.reshape(*latents.shape[:2], *frames.shape[1:])
 
 
 def nearest_neighbour_chain(points):
