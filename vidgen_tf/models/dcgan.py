@@ -16,13 +16,13 @@ from .judge import examine_faces, face_pictures
 
 @dataclasses.dataclass(frozen=True)
 class DCGANConfig:
-    """Sizes of a convolutional pair. Each entry of `filters` doubles the picture from 4x4 up, and so does the output layer."""
+    """Sizes of a convolutional pair, whose pictures double in size with each entry of `filters`."""
 
     latent_dim: int = 64  # numbers that stand for one picture
     filters: tuple[int, ...] = (128, 64, 32)  # channels at 4x4, 8x8, ...; the discriminator mirrors them
     channels: int = 3
-    kernel_size: int = 4  # of transposed convolutions; a multiple of their stride of 2 covers every pixel equally often
-    smooth_output: bool = True  # the output layer resizes and convolves; False: one more transposed convolution
+    kernel_size: int = 4  # of transposed convolutions; their stride is 2
+    smooth_output: bool = True  # resize and convolve; False: one more transposed convolution
 
     @property
     def frame_size(self):
@@ -55,14 +55,15 @@ def build_dcgan_generator(config):
         x = layers.UpSampling2D(interpolation="bilinear")(x)
         frame = layers.Conv2D(config.channels, 3, padding="same", activation="tanh")(x)
     else:
-        frame = layers.Conv2DTranspose(config.channels, config.kernel_size, 2, padding="same", activation="tanh")(x)
+        x = layers.Conv2DTranspose(config.channels, config.kernel_size, 2, padding="same")(x)
+        frame = layers.Activation("tanh")(x)
     return keras.Model(latent, frame, name="generator")
 
 
 def build_dcgan_discriminator(config):
     """Strided convolutions from a picture to one number: high for "real", low for "made".
 
-    It has no batch normalisation: with real and made pictures in separate batches, their statistics alone would tell them apart.
+    It has no batch normalisation: the gradient penalty asks how the rating of one picture depends on that picture alone.
 
     Args:
         config: `DCGANConfig`.
@@ -91,7 +92,8 @@ def build_dcgan(config, optimizer_rate=5e-4, seed=0):
     """
     generator, discriminator = build_dcgan_generator(config), build_dcgan_discriminator(config)
     gan = GAN(generator, discriminator, relativistic_losses, gamma=1.0, penalty_every=4, seed=seed)
-    gan.compile(*(keras.optimizers.Adam(optimizer_rate, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=False)
+    optimizers = [keras.optimizers.Adam(optimizer_rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
+    gan.compile(*optimizers, jit_compile=False)
     return gan
 
 

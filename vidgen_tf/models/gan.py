@@ -147,7 +147,8 @@ def roughness(discriminator, real, fake, gamma, every=1):
     """
     if not gamma:
         return 0.0
-    return gamma / 2 * (gradient_penalty(discriminator, real[::every]) + gradient_penalty(discriminator, fake[::every]))
+    penalties = [gradient_penalty(discriminator, frames[::every]) for frames in (real, fake)]
+    return gamma / 2 * sum(penalties)
 
 
 def follow(average, network, decay):

@@ -18,7 +18,7 @@ from .judge import judged
 
 @dataclasses.dataclass(frozen=True)
 class VAEConfig:
-    """Sizes of a variational autoencoder of frames. Each entry of `filters` halves the frame in the encoder."""
+    """Sizes of a variational autoencoder of frames, halved in size by each entry of `filters`."""
 
     frame_size: int = 32  # height and width, px
     channels: int = 3
@@ -45,7 +45,7 @@ def build_encoder(config):
     frame = x = keras.Input((config.frame_size, config.frame_size, config.channels), name="frame")
     for filters in config.filters:
         x = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, H/2, W/2, filters)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, H/2, W/2, f)
     x = layers.Flatten()(x)
     z_mean, z_log_var = (layers.Dense(config.latent_dim, name=name)(x) for name in ("z_mean", "z_log_var"))
     return keras.Model(frame, [z_mean, z_log_var], name="encoder")
@@ -67,7 +67,7 @@ def build_decoder(config):
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     for filters in reversed(others):
         x = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, 2H, 2W, filters)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, 2H, 2W, f)
     frame = layers.Conv2DTranspose(config.channels, 4, strides=2, padding="same", activation="tanh")(x)
     return keras.Model(latent, frame, name="decoder")
 
@@ -90,7 +90,7 @@ def reparameterise(z_mean, z_log_var, seed):
 
 
 def kl_per_dimension(z_mean, z_log_var):
-    """Kullback-Leibler divergence of Gaussians from the standard one, for each latent dimension on its own.
+    """Kullback-Leibler divergence of Gaussians from the standard one, for each latent dimension.
 
     Args:
         z_mean: float `(B, D)`.
@@ -229,13 +229,13 @@ def decode(model, latents):
 
 
 def nearest_neighbour_chain(points):
-    """The order in which points are visited by always going on to the nearest one that is left, from the first.
+    """The order in which points are visited by always going on to the nearest that is left.
 
     Args:
         points: float array `(T, D)`.
 
     Returns:
-        int array `(T,)`, a permutation that begins with 0.
+        int array `(T,)`, a permutation that begins with 0, the first point.
     """
     points = np.asarray(points)
     order, left = [0], list(range(1, len(points)))
@@ -246,7 +246,7 @@ def nearest_neighbour_chain(points):
 
 
 def frames_before_turn(positions):
-    """How many frames pass before an object of a clip first turns back: until then, no picture comes twice.
+    """How many frames pass before an object first turns back: until then, no picture comes twice.
 
     Args:
         positions: float array `(T, K, 2)` of K objects.
@@ -262,7 +262,7 @@ def frames_before_turn(positions):
 
 
 def share_in_order(latents, positions):
-    """The share of clips whose latents follow time: their nearest-neighbour chain is frame 0, 1, 2, ... up to the first turn.
+    """The share of clips whose nearest-neighbour chain is frame 0, 1, 2, ... up to the first turn.
 
     Args:
         latents: float array `(N, T, D)`.
@@ -272,8 +272,8 @@ def share_in_order(latents, positions):
         float in [0, 1].
     """
     counts = [frames_before_turn(clip) for clip in positions]
-    chains = [nearest_neighbour_chain(path[:count]) for path, count in zip(latents, counts, strict=True) if count]
-    return float(np.mean([np.array_equal(chain, np.arange(len(chain))) for chain in chains]))
+    paths = [path[:count] for path, count in zip(latents, counts, strict=True) if count]
+    return float(np.mean([np.array_equal(nearest_neighbour_chain(path), np.arange(len(path))) for path in paths]))
 
 
 def examine_codes(model, clips):
