@@ -273,7 +273,8 @@ def share_in_order(latents, positions):
     """
     counts = [frames_before_turn(clip) for clip in positions]
     paths = [path[:count] for path, count in zip(latents, counts, strict=True) if count]
-    return float(np.mean([np.array_equal(nearest_neighbour_chain(path), np.arange(len(path))) for path in paths]))
+    ordered = [np.array_equal(nearest_neighbour_chain(path), np.arange(len(path))) for path in paths]
+    return float(np.mean(ordered))
 
 
 def examine_codes(model, clips):
