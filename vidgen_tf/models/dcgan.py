@@ -3,14 +3,9 @@
 import dataclasses
 
 import keras
-import numpy as np
 from keras import layers
 
-from .. import training, zoo
-from ..datasets import pipeline
-from ..video import to_uint8
-from .dense import there_and_back
-from .gan import GAN, relativistic_losses
+from .gan import GAN, GANRecipe, relativistic_losses
 from .judge import examine_faces, face_pictures
 
 
@@ -97,15 +92,17 @@ def build_dcgan(config, optimizer_rate=5e-4, seed=0):
     return gan
 
 
-class DCGANFaces:
-    """How the zoo's "dcgan-faces" is trained: chapter 04's pair with one more doubling, for longer. What ships is the averaged
-    generator."""
+class DCGANFaces(GANRecipe):
+    """How the zoo's "dcgan-faces" is trained: chapter 04's pair with one more doubling, for longer."""
 
     title = "DCGAN: drawn faces, 64x64 RGB"
     dataset = ("faces", "train")
     seed = 5
     steps = {"fast": 500, "full": 9000}
+    batch_size = 32
     config = DCGANConfig(filters=(256, 128, 64, 32))
+    judge = "judge-faces"
+    judged = staticmethod(examine_faces)
 
     def build(self):
         """The generator before training.
@@ -115,50 +112,22 @@ class DCGANFaces:
         """
         return build_dcgan_generator(self.config)
 
-    def train(self, model, steps, checkpoint):
-        """Trains a pair of networks and leaves the averaged generator in the model.
+    def pictures(self):
+        """Five frames of each training person.
+
+        Returns:
+            uint8 `(N, 64, 64, 3)`.
+        """
+        faces = face_pictures(self.config.frame_size, "train")
+        return faces.reshape(-1, *faces.shape[2:])
+
+    def gan(self, steps):
+        """The pair before training.
 
         Args:
-            model: what `build` returns.
             steps: training steps in all.
-            checkpoint: path of the checkpoint file.
 
         Returns:
-            The history of `training.fit`.
+            compiled `GAN`.
         """
-        pictures = face_pictures(self.config.frame_size, "train")
-        pictures = pictures.reshape(-1, *pictures.shape[2:])
-        gan = build_dcgan(self.config, keras.optimizers.schedules.CosineDecay(5e-4, steps, alpha=0.1), self.seed)
-
-        def batches(first):
-            return pipeline(pictures, batch_size=32, seed=self.seed, first_step=first)
-
-        history = training.fit(gan, batches, steps, checkpoint=checkpoint, log_steps=100)
-        model.set_weights(gan.ema_generator.get_weights())
-        return history
-
-    def sample(self, model, count, seed):
-        """Clips of 16 frames: from one made face to another and back.
-
-        Args:
-            model: trained generator.
-            count: how many clips.
-            seed: non-negative int.
-
-        Returns:
-            list of `Clip`.
-        """
-        ends = np.random.default_rng(seed).normal(size=(count, 2, self.config.latent_dim)).astype("float32")
-        return there_and_back(model, ends)
-
-    def examine(self, model):
-        """How the features of 1000 made faces are distributed, what is missing, and whether they are copies.
-
-        Args:
-            model: trained generator.
-
-        Returns:
-            dict of float, see `examine_faces`.
-        """
-        latents = np.random.default_rng(1000).normal(size=(1000, self.config.latent_dim))
-        return examine_faces(zoo.load("judge-faces"), to_uint8(model.predict(latents, batch_size=250, verbose=0)))
+        return build_dcgan(self.config, keras.optimizers.schedules.CosineDecay(5e-4, steps, alpha=0.1), self.seed)

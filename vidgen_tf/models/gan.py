@@ -247,22 +247,10 @@ class GAN(keras.Model):
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
 
-class MLPGANDigits:
-    """How the zoo's "mlp-gan-digits" is trained: as in chapter 03, for longer. What ships is the averaged generator."""
-
-    title = "MLP GAN: centred handwritten digits, 28x28 grey"
-    dataset = ("digits", "train")
-    seed = 4
-    steps = {"fast": 1500, "full": 8000}
-    config = MLPGANConfig()
-
-    def build(self):
-        """The generator before training.
-
-        Returns:
-            `keras.Model`, see `build_mlp_generator`.
-        """
-        return build_mlp_generator(self.config)
+class GANRecipe:
+    """What the zoo's recipes of GANs share. A recipe adds the attributes `config`, `batch_size` and `judge` (a name in the zoo),
+    and the methods build(), pictures() -> uint8 array, gan(steps) -> compiled `GAN`, judged(judge, made) -> dict of float.
+    What ships is the averaged generator."""
 
     def train(self, model, steps, checkpoint):
         """Trains a pair of networks and leaves the averaged generator in the model.
@@ -275,20 +263,17 @@ class MLPGANDigits:
         Returns:
             The history of `training.fit`.
         """
-        pictures, _ = digits.stills("train")
-        discriminator = build_mlp_discriminator(self.config)
-        gan = GAN(self.build(), discriminator, relativistic_losses, gamma=1.0, seed=self.seed)
-        gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
+        pictures, gan = self.pictures(), self.gan(steps)
 
         def batches(first):
-            return pipeline(pictures, batch_size=64, seed=self.seed, first_step=first)
+            return pipeline(pictures, batch_size=self.batch_size, seed=self.seed, first_step=first)
 
         history = training.fit(gan, batches, steps, checkpoint=checkpoint, log_steps=100)
         model.set_weights(gan.ema_generator.get_weights())
         return history
 
     def sample(self, model, count, seed):
-        """Clips of 16 frames: from one made digit to another and back.
+        """Clips of 16 frames: from one made picture to another and back.
 
         Args:
             model: trained generator.
@@ -302,7 +287,7 @@ class MLPGANDigits:
         return there_and_back(model, ends)
 
     def examine(self, model):
-        """How 1000 made pictures are judged, how far their features are from real ones', and whether they are copies.
+        """What the judge says of 1000 made pictures.
 
         Args:
             model: trained generator.
@@ -311,5 +296,47 @@ class MLPGANDigits:
             dict of float.
         """
         latents = np.random.default_rng(1000).normal(size=(1000, self.config.latent_dim))
-        made = to_uint8(model.predict(latents, batch_size=250, verbose=0))
-        return examine_digits(zoo.load("judge-digits"), made)
+        return self.judged(zoo.load(self.judge), to_uint8(model.predict(latents, batch_size=250, verbose=0)))
+
+
+class MLPGANDigits(GANRecipe):
+    """How the zoo's "mlp-gan-digits" is trained: as in chapter 03, for longer."""
+
+    title = "MLP GAN: centred handwritten digits, 28x28 grey"
+    dataset = ("digits", "train")
+    seed = 4
+    steps = {"fast": 1500, "full": 8000}
+    batch_size = 64
+    config = MLPGANConfig()
+    judge = "judge-digits"
+    judged = staticmethod(examine_digits)
+
+    def build(self):
+        """The generator before training.
+
+        Returns:
+            `keras.Model`, see `build_mlp_generator`.
+        """
+        return build_mlp_generator(self.config)
+
+    def pictures(self):
+        """The training scans.
+
+        Returns:
+            uint8 `(N, 28, 28, 1)`.
+        """
+        return digits.stills("train")[0]
+
+    def gan(self, steps):
+        """The pair before training.
+
+        Args:
+            steps: training steps in all.
+
+        Returns:
+            compiled `GAN`.
+        """
+        discriminator = build_mlp_discriminator(self.config)
+        gan = GAN(self.build(), discriminator, relativistic_losses, gamma=1.0, seed=self.seed)
+        gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
+        return gan
