@@ -187,3 +187,11 @@ def test_a_flow_of_another_size_is_refused():
     for forward, backward in [(flow[:, :5], flow[:, :5]), (flow, flow[:, :5]), (np.concatenate([flow, flow]),) * 2]:
         with pytest.raises(CourseError, match=r"\(T-1, H, W, 2\)"):
             exam.warping_error(frames, forward, backward)
+
+
+def test_copies_have_a_copy_ratio_of_nothing_and_unseen_frames_of_one():
+    rng = np.random.default_rng(6)
+    known, unseen = rng.integers(0, 256, (2, 40, 6, 6, 1), dtype=np.uint8)
+    assert exam.copy_ratio(known[:9], unseen, known) == 0
+    assert exam.copy_ratio(unseen, unseen, known) == 1
+    assert exam.copy_ratio(np.uint8(known[:9] // 2 + unseen[:9] // 2), unseen, known) < 1

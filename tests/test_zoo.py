@@ -145,7 +145,7 @@ def test_the_readme_shows_the_recorded_exams():
     readme = (zoo.FOLDER.parents[1] / "README.md").read_text()
     for name, record in zoo.manifest().items():
         if name.startswith("judge-"):
-            result = f"right in {min(record['exam'].values()):.1%} or more"
+            result = f"right in {min(record['exam'].values()):.2%} or more"
         else:
             result = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in sorted(record["exam"].items()))
         assert f"| {name} | {record['bytes'] / 1e6:.1f} | {record['minutes']:.1f} | {result} |\n" in readme, name

@@ -175,6 +175,24 @@ def nearest(frames, training_frames):
     return index, distance
 
 
+def copy_ratio(frames, unseen_frames, training_frames):
+    """How near frames come to training frames: the median distance to the nearest one, as a multiple of that of unseen ones.
+
+    Args:
+        frames: array `(N, H, W, C)`, made ones.
+        unseen_frames: array `(K, H, W, C)`, real ones that no model was trained on.
+        training_frames: array `(M, H, W, C)`, those to search.
+
+    Returns:
+        float at least 0: 0 for copies, near 1 for frames as new as unseen ones.
+
+    Raises:
+        CourseError: frames of different sizes.
+    """
+    made, real = (np.median(nearest(some, training_frames)[1]) for some in (frames, unseen_frames))
+    return float(made / real)
+
+
 def frechet_distance(features_a, features_b):
     """How far two sets of features lie apart: the Fréchet distance between the Gaussians fitted to them,
     `|m_a - m_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^(1/2))` with their means m and covariances C.

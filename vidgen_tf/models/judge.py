@@ -144,12 +144,11 @@ def examine_digits(judge, made):
     test, _ = digits.stills("test")
     said = judged(judge, made)
     named = said["digit"].argmax(axis=1)[said["digit"].max(axis=1) >= 0.9]
-    distance = [np.median(exam.nearest(pictures, real)[1]) for pictures in (made, test)]
     return {
         "confident": len(named) / len(made),
         "rarest_digit": float(np.bincount(named, minlength=10).min() / max(1, len(named))),
         "frechet_distance": exam.frechet_distance(said["features"], judged(judge, real)["features"]),
-        "copy_ratio": float(distance[0] / distance[1]),
+        "copy_ratio": exam.copy_ratio(made, test, real),
     }
 
 
@@ -180,12 +179,11 @@ def examine_faces(judge, made):
     features = {name: answers.pop("features")[:500] for name, answers in said.items()}
     shares = {name: np.concatenate([_shares(answer) for answer in answers.values()]) for name, answers in said.items()}
     training_pictures = people["train"].reshape(-1, *made.shape[1:])
-    distance = [np.median(exam.nearest(faces[:500], training_pictures)[1]) for faces in (made, unseen)]
     return {
         "frechet_distance": exam.frechet_distance(features["made"], features["unseen"]),
         "frechet_floor": exam.frechet_distance(features["train"], features["unseen"]),
         "rarest_value": float((shares["made"] / shares["train"]).min()),
-        "copy_ratio": float(distance[0] / distance[1]),
+        "copy_ratio": exam.copy_ratio(made[:500], unseen, training_pictures),
     }
 
 

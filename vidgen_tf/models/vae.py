@@ -323,12 +323,11 @@ def examine_prior(model, judge, test_clips, training_clips):
         if name == "made":
             sure = np.min([p.max(axis=1) for p in said.values()], axis=0) >= 0.9
     searched = training_clips[:, ::4].reshape(-1, *made.shape[1:])
-    distance = [np.median(exam.nearest(frames, searched)[1]) for frames in (made, test)]
     return {
         "confident": float(np.mean(sure)),
         "frechet_distance": exam.frechet_distance(features["made"], features["test"]),
         "frechet_floor": exam.frechet_distance(features["training"], features["test"]),
-        "copy_ratio": float(distance[0] / distance[1]),
+        "copy_ratio": exam.copy_ratio(made, test, searched),
     }
 
 
