@@ -30,6 +30,8 @@ RECIPES = {
     "judge-digits-32": "vidgen_tf.models.judge:JudgeMovingDigits",
     "judge-faces": "vidgen_tf.models.judge:JudgeFaces",
     "judge-shapes": "vidgen_tf.models.judge:JudgeShapes",
+    "judge-motion-digits": "vidgen_tf.models.motion:JudgeMotionDigits",
+    "judge-motion-shapes": "vidgen_tf.models.motion:JudgeMotionShapes",
     "mlp-gan-digits": "vidgen_tf.models.gan:MLPGANDigits",
     "dcgan-faces": "vidgen_tf.models.dcgan:DCGANFaces",
     "vae-digits": "vidgen_tf.models.vae:VAEDigits",
