@@ -251,6 +251,7 @@ class MLPGANDigits:
 
     title = "MLP GAN: centred handwritten digits, 28x28 grey"
     dataset = ("digits", "train")
+    world = "scans"
     seed = 4
     steps = {"fast": 1500, "full": 8000}
     config = MLPGANConfig()

@@ -206,6 +206,8 @@ def _shares(probabilities):
 class _Judge:
     """What the recipes of the zoo's judges share; `data(split)` gives the frames, and the labels under each name judged."""
 
+    makes_clips = False
+
     def build(self):
         return build_judge(self.config)
 
