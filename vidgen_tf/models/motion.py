@@ -114,7 +114,7 @@ def _others(clips, rng):
 
 
 class _MotionJudge(_Judge):
-    """What the recipes of the judges of motion share; `motions(states)` gives the labels under each motion judged."""
+    """What the recipes of the judges of motion share; `_motions(states)` gives the labels under each motion judged."""
 
     seed = 3
     steps = {"fast": 500, "full": 1500}
@@ -133,28 +133,20 @@ class _MotionJudge(_Judge):
             corruption doesn't show, or leaves no motion to be judged.
         """
         clips = load(self.dataset[0], split, self.clips if split == "train" else None)
-        motions = self.motions(clips.states)
+        motions = self._motions(clips.states)
         kinds = np.arange(len(clips)) % len(self.orders)
         frames, order = np.empty_like(clips.frames), np.empty(len(clips), np.int32)
         for i, name in enumerate(self.orders):
             these = np.flatnonzero(kinds == i)
             frames[these], order[these] = corrupted(clips[these], name, self.seed), ORDERS.index(name)
-        order[~self.shows(frames, clips)] = -1
+        order[~self._shows(frames, clips)] = -1
         kept = order == ORDERS.index("changed")  # its motion is still the true one
         labels = {"order": np.concatenate([np.zeros(len(clips)), order])}
         labels |= {name: np.concatenate([label, np.where(kept, label, -1)]) for name, label in motions.items()}
         return np.concatenate([clips.frames, frames]), {name: label.astype(np.int32) for name, label in labels.items()}
 
-    def shows(self, frames, clips):
-        """Whether a corruption can be seen: of what stands still, no order of the frames is wrong.
-
-        Args:
-            frames: uint8 `(N, 16, 32, 32, C)`, the corrupted clips.
-            clips: `LabelledClips` of the true ones.
-
-        Returns:
-            bool `(N,)`.
-        """
+    def _shows(self, frames, clips):
+        """Whether a corruption can be seen, bool `(N,)`: of what stands still, no order of the frames is wrong."""
         return (frames != clips.frames).any(axis=(1, 2, 3, 4))
 
 
@@ -167,15 +159,7 @@ class JudgeMotionDigits(_MotionJudge):
     orders = ("shuffled", "spliced", "changed")  # backwards, there and back is there and back
     config = MotionJudgeConfig(shape=(16, 32, 32, 1), classes={"order": 4, "motion": len(digits.MOTIONS)})
 
-    def motions(self, states):
-        """The labels of motion.
-
-        Args:
-            states: of N clips of one digit.
-
-        Returns:
-            dict from "motion" to int `(N,)`.
-        """
+    def _motions(self, states):
         return {"motion": states["motion"]}
 
 
@@ -188,19 +172,12 @@ class JudgeMotionShapes(_MotionJudge):
     orders = ("shuffled", "spliced", "changed", "backwards")
     config = MotionJudgeConfig(shape=(16, 32, 32, 3), classes={"order": 5} | dict.fromkeys(shapes.MOTIONS, 2))
 
-    def motions(self, states):
-        """The labels of motion.
-
-        Args:
-            states: of N clips of shapes.
-
-        Returns:
-            dict from each of `shapes.MOTIONS` to int `(N,)`: whether an object does it.
-        """
+    def _motions(self, states):
+        """Under each motion, whether an object does it."""
         return {name: (states["motion"] == i).any(axis=1).astype(np.int8) for i, name in enumerate(shapes.MOTIONS)}
 
-    def shows(self, frames, clips):
-        """As for all judges of motion; and backwards shows only where something falls, and then falls up."""
+    def _shows(self, frames, clips):
+        """Backwards shows only where something falls: then it falls up."""
         falls = (clips.states["motion"] == shapes.MOTIONS.index("falls")).any(axis=1)
         backwards = np.arange(len(clips)) % len(self.orders) == self.orders.index("backwards")
-        return super().shows(frames, clips) & (falls | ~backwards)
+        return super()._shows(frames, clips) & (falls | ~backwards)
