@@ -515,7 +515,7 @@ def _right_shapes(tracks, own, asked):
     """Whether each clip shows what was asked, bool `(N,)` for each thing; of shape, size and motion, for the right colours."""
     if asked is None:
         return {}
-    wanted, seen = asked["color"] >= 0, tracks.color >= 0
+    wanted = asked["color"] >= 0
     index = np.maximum(own, 0)
     shape = np.take_along_axis(tracks.shape, index, axis=1)
     large = np.take_along_axis(tracks.radius, index, axis=1) * np.sqrt(np.pi / shapes.AREA[shape]) > np.mean(
@@ -527,16 +527,14 @@ def _right_shapes(tracks, own, asked):
         "asked_size": large == asked["large"],
         "asked_motion": motion == asked["motion"],
     }
-    right = {"asked_color": (~wanted | (own >= 0)).all(axis=1) & (wanted.sum(axis=1) == seen.sum(axis=1))}
+    right = {"asked_color": (np.sort(asked["color"], axis=1) == np.sort(tracks.color, axis=1)).all(axis=1)}
     return right | {name: (~wanted | ((own >= 0) & value)).all(axis=1) for name, value in found.items()}
 
 
 def _ahead(frames, reference, truth, context_frames):
     """Predictions against the true future: the values for each frame, and measures of the predictions and of the truth."""
     if not (isinstance(context_frames, int) and 0 < context_frames < frames.shape[1]):
-        raise CourseError(
-            f"context_frames is how many frames the model was given, 1 to {frames.shape[1] - 1}, got {context_frames!r}."
-        )
+        raise CourseError(f"context_frames must be a whole number from 1 to {frames.shape[1] - 1}, got {context_frames!r}.")
     pairs = list(zip(*(_blocks(clips[:, context_frames:], "future") for clips in (truth, frames))))
     values = {
         "psnr_db": np.concatenate([np.minimum(psnr(*pair), BEST_PSNR) for pair in pairs]),

@@ -286,7 +286,8 @@ def motion_of_shapes(tracks):
     direction = np.where(axis == 0, 0, 2) + (fastest > 0)  # left, right, up, down
     motion = np.where(straight & (np.abs(fastest) > 0.3), direction, -1)
     motion = np.where(straight & (np.abs(fastest) < 0.1), shapes.MOTIONS.index("stays"), motion)
-    falls = _fall(y, valid)[0] > shapes.GRAVITY / 3
+    acceleration, residual, _ = _fall(y, valid)
+    falls = (acceleration > shapes.GRAVITY / 3) & (residual < 1)
     motion = np.where(falls, shapes.MOTIONS.index("falls"), motion).reshape(tracks.color.shape)
     motion = np.where(_collides(tracks)[:, None], shapes.MOTIONS.index("collides"), motion)
     return np.where(tracks.color >= 0, motion, -1)
@@ -329,7 +330,7 @@ def laws_of_shapes(tracks, motion=None):
         dict of float `(N, 2)`, NaN where a law doesn't apply or can't be measured. Of what falls: "gravity_error", the
         difference of its acceleration before the floor from `shapes.GRAVITY` as a share of it; "parabola_residual", px, of its
         height from the best parabola; "energy_drift", how much energy per mass changes between two touches of the floor, as a
-        share of what the fall sets free. Of what moves straight on or stays: "path_residual", px, from a straight line at
+        share of what the fall sets free. Of what neither falls nor collides: "path_residual", px, from a straight line at
         constant speed. Of what moves: "speed_error", how far its speed lies outside `shapes.SPEED`, as a share of the bound. Of
         all: "shape_change", the deviation of the radius over the clip as a share of its mean; and bool "in_range", whether
         radius and speed are such as this world has.
@@ -340,7 +341,7 @@ def laws_of_shapes(tracks, motion=None):
     (way_x, rest_x), (way_y, rest_y) = fitted(x, valid, 1), fitted(y, valid, 1)
     acceleration, residual, touch = _fall(y, valid)
     falls, moves = flat == shapes.MOTIONS.index("falls"), (flat >= 0) & (flat < 4)
-    straight = moves | (flat == shapes.MOTIONS.index("stays"))
+    straight = (tracks.color.ravel() >= 0) & ~falls & (flat != shapes.MOTIONS.index("collides"))
     speed = np.hypot(way_x[:, 1], way_y[:, 1])
     outside = np.maximum(np.maximum(1 - speed / shapes.SPEED[0], speed / shapes.SPEED[1] - 1), 0)
     radius = tracks.radius * np.sqrt(np.pi / shapes.AREA[tracks.shape])
