@@ -61,6 +61,27 @@ def test_changed_clips_keep_their_path_and_their_beginning(clips):
     assert np.nanmax(np.abs(way)) < 2.0, "a triangle's centre of mass lies below its middle"
 
 
+@pytest.mark.parametrize("world", ["shapes", "digits"])
+def test_jittery_frames_are_moved_and_flickering_ones_are_darker_or_brighter(world, clips):
+    true = clips[world].frames.astype(int)
+    frames = motion.corrupted(clips[world], "jittery", seed=4)
+    moves = {(0, 0)}
+    for i, t in np.ndindex(6, 16):
+        found = [
+            (dy, dx)
+            for dy in range(-3, 4)
+            for dx in range(-3, 4)
+            if np.array_equal(np.roll(true[i, t], (dy, dx), axis=(0, 1)), frames[i, t])
+        ]
+        assert found
+        moves.update(found[:1])
+    assert len(moves) > 30
+    frames = motion.corrupted(clips[world], "flickering", seed=4)
+    gain = frames.sum(axis=(2, 3, 4)) / true.sum(axis=(2, 3, 4))
+    assert 0.6 < gain.min() < 0.75 and 1.1 < gain.max() < 1.3 and gain.std(axis=1).min() > 0.05
+    np.testing.assert_array_equal(motion.corrupted(clips[world], "true"), true)
+
+
 def test_changed_digits_become_another_digit():
     digits = datasets.load("digits", "validation", 200)
     kinds = digits.states["digit"][:, 0]
@@ -70,7 +91,7 @@ def test_changed_digits_become_another_digit():
 
 
 def test_orders_that_there_are_not_are_refused(clips):
-    with pytest.raises(CourseError, match="shuffled, spliced, changed, backwards"):
+    with pytest.raises(CourseError, match="shuffled, spliced, changed, jittery, flickering, backwards"):
         motion.corrupted(clips["shapes"], "sideways")
     with pytest.raises(CourseError, match="At least two clips"):
         motion.corrupted(clips["shapes"][:1], "spliced")
@@ -86,11 +107,12 @@ def test_labels_say_what_was_done_and_are_left_open_where_it_does_not_show(name)
     np.testing.assert_array_equal(frames[:half], clips.frames)
     assert (labels["order"][:half] == 0).all() and (labels["order"][half:] != 0).all()
     assert set(labels["order"][half:]) - {-1} == set(range(1, recipe.config.classes["order"]))
+    assert np.mean(labels["order"][half:] == -1) < 0.25
     same = (frames[half:] == clips.frames).all(axis=(1, 2, 3, 4))
     assert (labels["order"][half:][same] == -1).all()
     for head in recipe.config.classes.keys() - {"order"}:
         assert (labels[head][:half] >= 0).all()
-        changed = labels["order"][half:] == motion.ORDERS.index("changed")
+        changed = np.isin(labels["order"][half:], [motion.ORDERS.index(kind) for kind in ("changed", "flickering")])
         np.testing.assert_array_equal(labels[head][half:][changed], labels[head][:half][changed])
         assert (labels[head][half:][~changed] == -1).all()
     if name == "judge-motion-shapes":

@@ -11,7 +11,8 @@ from ..errors import CourseError
 from ..worlds import digits, shapes
 from .judge import _Judge
 
-ORDERS = ("true", "shuffled", "spliced", "changed", "backwards")  # what may have been done to a clip
+ORDERS = ("true", "shuffled", "spliced", "changed", "jittery", "flickering", "backwards")  # what may have been done to a clip
+JITTER, FLICKER = 3, 0.3  # px, and share of the brightness: the most by which a frame is off
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,9 @@ def corrupted(clips, order, seed=0):
     Args:
         clips: `LabelledClips` of N clips of `worlds.shapes` or of one digit each, at least 2.
         order: "shuffled": the frames of each clip in a random order; "spliced": 1 to 8 frames in a row come from another clip;
-            "changed": the object is another one from a frame in the middle half on, on the same path; "backwards"; or "true".
+            "changed": the object is another one from a frame in the middle half on, on the same path; "jittery": each frame is
+            moved by up to 3 px, what leaves on one side comes in on the other; "flickering": each frame is darker or brighter, by
+            up to 0.3 of its brightness; "backwards"; or "true".
         seed: non-negative int.
 
     Returns:
@@ -78,22 +81,29 @@ def corrupted(clips, order, seed=0):
     if order not in ORDERS or len(clips) < 2:
         raise CourseError(f"At least two clips are corrupted at once, and as {', '.join(ORDERS)}; got {len(clips)}, {order!r}.")
     rng = np.random.default_rng(seed)
-    frames, (count, times) = clips.frames, clips.frames.shape[:2]
-    if order == "true":
-        return frames.copy()
+    frames, (count, times, height, width) = clips.frames, clips.frames.shape[:4]
+    clip, time = np.arange(count)[:, None], np.arange(times)
     if order == "backwards":
         return frames[:, ::-1].copy()
     if order == "shuffled":
-        return frames[np.arange(count)[:, None], rng.permuted(np.tile(np.arange(times), (count, 1)), axis=1)]
-    time = np.arange(times)
+        return frames[clip, rng.permuted(np.tile(time, (count, 1)), axis=1)]
+    if order == "jittery":
+        down, right = rng.integers(-JITTER, JITTER + 1, (2, count, times, 1, 1))
+        y, x = (np.arange(height)[:, None] - down) % height, (np.arange(width) - right) % width
+        return frames[clip[:, :, None, None], time[:, None, None], y, x]
+    if order == "flickering":
+        gain = rng.uniform(1 - FLICKER, 1 + FLICKER, (count, times, 1, 1, 1)).astype(np.float32)
+        return np.minimum(frames * gain, 255).astype(np.uint8)
     if order == "spliced":
         length = rng.integers(1, times // 2 + 1, (count, 1))
         first = rng.integers(0, times - length + 1)
         other = np.roll(frames, 1 + rng.integers(count - 1), axis=0)
         foreign = (time >= first) & (time < first + length)
-    else:
-        other = clips.world.draw(_others(clips, rng), frames.shape[2])
+    elif order == "changed":
+        other = clips.world.draw(_others(clips, rng), height)
         foreign = time >= rng.integers(times // 4, times - times // 4 + 1, (count, 1))
+    else:
+        other, foreign = frames, np.zeros((count, times), bool)
     return np.where(foreign[..., None, None, None], other, frames)
 
 
@@ -130,24 +140,23 @@ class _MotionJudge(_Judge):
 
         Returns:
             uint8 `(2N, 16, 32, 32, C)`, and a dict to int32 `(2N,)`: "order", index into `ORDERS`, and the motions. -1 where the
-            corruption doesn't show, or leaves no motion to be judged.
+            corruption doesn't show, because nothing moves, or leaves no motion to be judged.
         """
         clips = load(self.dataset[0], split, self.clips if split == "train" else None)
-        motions = self._motions(clips.states)
-        kinds = np.arange(len(clips)) % len(self.orders)
-        frames, order = np.empty_like(clips.frames), np.empty(len(clips), np.int32)
-        for i, name in enumerate(self.orders):
-            these = np.flatnonzero(kinds == i)
-            frames[these], order[these] = corrupted(clips[these], name, self.seed), ORDERS.index(name)
-        order[~self._shows(frames, clips)] = -1
-        kept = order == ORDERS.index("changed")  # its motion is still the true one
+        frames, order = np.empty_like(clips.frames), self._orders(clips.states)
+        for kind in np.unique(order):
+            these = np.flatnonzero(order == kind)
+            frames[these] = corrupted(clips[these], ORDERS[kind], self.seed)
+        order[(frames == clips.frames).all(axis=(1, 2, 3, 4))] = -1
+        moves = np.isin(order, [ORDERS.index("changed"), ORDERS.index("flickering")])  # as it did
         labels = {"order": np.concatenate([np.zeros(len(clips)), order])}
-        labels |= {name: np.concatenate([label, np.where(kept, label, -1)]) for name, label in motions.items()}
+        for name, label in self._motions(clips.states).items():
+            labels[name] = np.concatenate([label, np.where(moves, label, -1)])
         return np.concatenate([clips.frames, frames]), {name: label.astype(np.int32) for name, label in labels.items()}
 
-    def _shows(self, frames, clips):
-        """Whether a corruption can be seen, bool `(N,)`: of what stands still, no order of the frames is wrong."""
-        return (frames != clips.frames).any(axis=(1, 2, 3, 4))
+    def _orders(self, states):
+        """What is done to each clip, int `(N,)`: anything but backwards, which most motions of these worlds are as well."""
+        return 1 + np.arange(len(states["motion"])) % (len(ORDERS) - 2)
 
 
 class JudgeMotionDigits(_MotionJudge):
@@ -156,8 +165,7 @@ class JudgeMotionDigits(_MotionJudge):
     title = "Judge of motion: which way a digit goes, and whether its frames are in order, on 16 frames of 32x32 grey"
     dataset = ("digits", "train")
     clips = 8000
-    orders = ("shuffled", "spliced", "changed")  # backwards, there and back is there and back
-    config = MotionJudgeConfig(shape=(16, 32, 32, 1), classes={"order": 4, "motion": len(digits.MOTIONS)})
+    config = MotionJudgeConfig(shape=(16, 32, 32, 1), classes={"order": len(ORDERS) - 1, "motion": len(digits.MOTIONS)})
 
     def _motions(self, states):
         return {"motion": states["motion"]}
@@ -169,15 +177,13 @@ class JudgeMotionShapes(_MotionJudge):
     title = "Judge of motion: what shapes do, and whether their frames are in order, on 16 frames of 32x32 RGB"
     dataset = ("shapes", "train")
     clips = 4000
-    orders = ("shuffled", "spliced", "changed", "backwards")
-    config = MotionJudgeConfig(shape=(16, 32, 32, 3), classes={"order": 5} | dict.fromkeys(shapes.MOTIONS, 2))
+    config = MotionJudgeConfig(shape=(16, 32, 32, 3), classes={"order": len(ORDERS)} | dict.fromkeys(shapes.MOTIONS, 2))
 
     def _motions(self, states):
         """Under each motion, whether an object does it."""
         return {name: (states["motion"] == i).any(axis=1).astype(np.int8) for i, name in enumerate(shapes.MOTIONS)}
 
-    def _shows(self, frames, clips):
-        """Backwards shows only where something falls: then it falls up."""
-        falls = (clips.states["motion"] == shapes.MOTIONS.index("falls")).any(axis=1)
-        backwards = np.arange(len(clips)) % len(self.orders) == self.orders.index("backwards")
-        return super()._shows(frames, clips) & (falls | ~backwards)
+    def _orders(self, states):
+        """Half of the clips in which something falls are played backwards: it falls up."""
+        falls = (states["motion"] == shapes.MOTIONS.index("falls")).any(axis=1)
+        return np.where(falls & (np.arange(len(falls)) % 2 == 0), ORDERS.index("backwards"), super()._orders(states))
