@@ -367,8 +367,8 @@ def _yardstick(world, frames, states, count):
     if world in WORLDS and WORLDS[world].rebuilder in zoo.manifest():
         again = _rebuilt(frames[:count], WORLDS[world].rebuilder)
         asked = asked and {key: value[:count] for key, value in asked.items()}
-        looks_again = _looks(again, world) if world == "digits" else {}  # shapes are told without a judge
-        rebuilt = _alone(again) | _paths(again, world, looks_again, asked)
+        read = _content(again[:, ::4], world) if world == "digits" else {}  # shapes are told without a judge
+        rebuilt = _alone(again) | _paths(again, world, read, asked)
     return _Yardstick(frames, looks, distance, real, rebuilt)
 
 
@@ -404,8 +404,13 @@ def _alone(frames):
     found = {name: (float(np.mean(np.concatenate(values))), len(frames)) for name, values in zip(names, zip(*blocks))}
     if still:
         return found
-    errors = [warping_error(clip) for block in _blocks(frames[:WARPED], "flow") for clip in block]
+    errors = [warping_error(clip, *_flows(clip)) for block in _blocks(frames[:WARPED], "flow") for clip in block]
     return found | {"warping_error": (float(np.mean(errors)), len(errors))}
+
+
+def _flows(clip):
+    """The flows there and back, estimated: quickly, as all of these worlds move by few px."""
+    return estimated_flow(clip, warps=3), estimated_flow(clip[::-1], warps=3)[::-1]
 
 
 def _held_against(frames, world, yardstick, asked):
@@ -413,7 +418,7 @@ def _held_against(frames, world, yardstick, asked):
     if world is None:
         return {}
     training, _ = _real(world, "train")
-    distance = np.concatenate([nearest_clip(block, training)[1] for block in _blocks(frames, "copies")])
+    distance = nearest_clip(frames, training)[1]
     looks = _looks(frames, world)
     found = _copying(distance, yardstick.distance) | _paths(frames, world, looks, asked)
     return found | _distribution(looks, yardstick.looks)
@@ -426,22 +431,30 @@ def _copying(distance, real_distance):
 
 
 def _looks(frames, world):
-    """How clips look to the judges: a dict of "content", float `(N, D)`, the features of a frame averaged over the clip;
-    "motion", float `(N, D)`; and "digit", the class probabilities averaged over the clip."""
+    """How clips look to the judges: what `_content` gives, and under "motion", float `(N, D)`, what the judge of motion sees."""
+    from .models.judge import judged
+
+    looks = _content(frames, world)
+    if world in WORLDS and WORLDS[world].motion:
+        judge = _loaded(WORLDS[world].motion)
+        looks["motion"] = np.concatenate([judged(judge, block)["features"] for block in _blocks(frames, "motion")])
+    return looks
+
+
+def _content(frames, world):
+    """What a judge sees in the frames of clips: dict of "content", float `(N, D)`, its features averaged over the clip, so that
+    the frames' order makes no difference; and "digit", the class probabilities averaged over the clip."""
     from .models.judge import judged
 
     if world not in WORLDS:
         return {}
-    looks = {}
-    for block in _blocks(frames, "judging"):
+    found = {}
+    for block in _blocks(frames, "content"):
         said = judged(_loaded(WORLDS[world].content), block.reshape(-1, *block.shape[2:]))
-        new = {"content": said["features"]} | ({"digit": said["digit"]} if world == "digits" else {})
-        new = {key: value.reshape(*block.shape[:2], -1).mean(axis=1) for key, value in new.items()}
-        if WORLDS[world].motion:
-            new["motion"] = judged(_loaded(WORLDS[world].motion), block)["features"]
-        for key, value in new.items():
-            looks.setdefault(key, []).append(value)
-    return {key: np.concatenate(values) for key, values in looks.items()}
+        for key, name in {"features": "content", "digit": "digit"}.items():
+            if key in said:
+                found.setdefault(name, []).append(said[key].reshape(*block.shape[:2], -1).mean(axis=1))
+    return {name: np.concatenate(values) for name, values in found.items()}
 
 
 def _distribution(looks, real_looks):

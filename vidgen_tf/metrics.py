@@ -173,12 +173,13 @@ def frozen(frames, tolerance=1.0):
     return np.sqrt(change.max(axis=-1)) <= tolerance
 
 
-def estimated_flow(frames):
+def estimated_flow(frames, warps=10):
     """Where each pixel goes from a frame to the next one, estimated from the pictures alone by an iterative Lucas-Kanade method
     (scikit-image's). It is right only where there is texture, and where things move by few pixels.
 
     Args:
         frames: uint8 array `(T, H, W, C)`, T at least 2, 1 or 3 channels.
+        warps: how often each estimate is improved; fewer are quicker, and enough where things move by a px or two.
 
     Returns:
         float32 `(T-1, H, W, 2)`, (dx, dy) in px per frame.
@@ -195,7 +196,9 @@ def estimated_flow(frames):
     if frames.ndim != 4 or len(frames) < 2:
         raise CourseError(f"A flow needs at least two frames (time, height, width, channels), got {frames.shape}.")
     grey = frames.astype(np.float32).mean(axis=-1) / 255
-    flow = [optical_flow_ilk(before, after, radius=4, prefilter=True) for before, after in itertools.pairwise(grey)]
+    flow = [
+        optical_flow_ilk(before, after, radius=4, num_warp=warps, prefilter=True) for before, after in itertools.pairwise(grey)
+    ]
     return np.stack(flow)[:, ::-1].transpose(0, 2, 3, 1).astype(np.float32)  # (T-1, dy dx, H, W) -> (T-1, H, W, dx dy)
 
 
