@@ -132,8 +132,9 @@ def test_predictions_are_compared_frame_by_frame(quick):
     for wrong, said in [(0, "from 1 to 15"), (16, "from 1 to 15"), (2.5, "from 1 to 15")]:
         with pytest.raises(CourseError, match=said):
             exam.examine(predicted, "shapes", true, context_frames=wrong)
-    with pytest.raises(CourseError, match="100 clips that they continue"):
-        exam.examine(predicted, "shapes", datasets.load("shapes", "test", N + 1), context_frames=8)
+    for reference in (None, datasets.load("shapes", "test", N + 1)):
+        with pytest.raises(CourseError, match="100 clips that they continue"):
+            exam.examine(predicted, "shapes", reference, context_frames=8)
 
 
 @pytest.mark.parametrize("world", ["shapes", "digits"])

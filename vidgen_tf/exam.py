@@ -214,10 +214,8 @@ def examine(clips, world, reference=None, *, asked=None, context_frames=None, co
             unusable captions or states, or a judge that hasn't been trained.
     """
     frames, captions = _checked(clips, "clips")
-    if context_frames is not None and len(_checked(reference, "reference clips")[0]) != len(frames):
-        raise CourseError(
-            f"{len(frames)} predictions are compared with the {len(frames)} clips that they continue, in the same order."
-        )
+    if context_frames is not None:
+        _check_prediction(frames, reference, context_frames)
     yardstick = _yardstick_of(world, reference, frames.shape)
     asked = _asked(captions if asked is None else asked, world, len(frames))
     made = _alone(frames) | _held_against(frames[:, : yardstick.frames.shape[1]], world, yardstick, asked)
@@ -297,6 +295,14 @@ def _from_floats(frames, what):
     if low >= 0:
         raise CourseError(f"No pixel of these {what} is below 0, as if black were 0: floats go from -1 to 1, so give 2 * x - 1.")
     return np.concatenate([to_uint8(frames[i : i + BLOCK]) for i in range(0, len(frames), BLOCK)])
+
+
+def _check_prediction(frames, reference, context_frames):
+    if not (isinstance(context_frames, int) and 0 < context_frames < frames.shape[1]):
+        raise CourseError(f"context_frames must be a whole number from 1 to {frames.shape[1] - 1}, got {context_frames!r}.")
+    if reference is None or len(reference) != len(frames):
+        count = len(frames)
+        raise CourseError(f"{count} predictions are compared with the {count} clips that they continue: give these as reference.")
 
 
 def _asked(asked, world, count):
@@ -547,8 +553,6 @@ def _right_shapes(tracks, own, asked):
 
 def _ahead(frames, reference, truth, context_frames):
     """Predictions against the true future: the values for each frame, and measures of the predictions and of the truth."""
-    if not (isinstance(context_frames, int) and 0 < context_frames < frames.shape[1]):
-        raise CourseError(f"context_frames must be a whole number from 1 to {frames.shape[1] - 1}, got {context_frames!r}.")
     pairs = list(zip(*(_blocks(clips[:, context_frames:], "future") for clips in (truth, frames))))
     values = {
         "psnr_db": np.concatenate([np.minimum(psnr(*pair), BEST_PSNR) for pair in pairs]),
