@@ -67,7 +67,7 @@ def test_real_clips_pass(world, quick, capsys):
     assert report.scores["content_distance"] < 3 * report.real["content_distance"]
     assert report.scores["motion_distance"] < 3 * report.real["motion_distance"]
     for row in report.rows:
-        assert list(row) == ["measure", "ours", "real", "rebuilt", "n", "best"]
+        assert list(row) == ["measure", "clips", "real", "rebuilt", "n", "best"]
         assert row["best"] == exam.MEASURES[row["measure"]].best
         assert row["n"] == {"parameters": None, "training_minutes": None, "warping_error": 2}.get(row["measure"], row["n"])
     report.table()

@@ -16,7 +16,9 @@ N = 100
 
 def report(name, world, content, minutes, **scores):
     rows = [("content_distance", content, 2.0), ("training_minutes", minutes, None), *((k, v, None) for k, v in scores.items())]
-    rows = [{"measure": k, name: v, "real": real, "rebuilt": None, "n": 500, "best": ""} for k, v, real in rows if v is not None]
+    rows = [
+        {"measure": k, "clips": v, "real": real, "rebuilt": None, "n": 500, "best": ""} for k, v, real in rows if v is not None
+    ]
     return exam.Report(name, world, 500, rows, Clip(np.zeros((1, 8, 8, 1), np.uint8)), {})
 
 

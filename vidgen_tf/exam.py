@@ -147,7 +147,7 @@ class Report:
         world: name of their world, or None.
         count: how many clips were examined.
         rows: list of dicts, one for each measure: "measure", a name in `MEASURES`, or one with "_outside" behind it, for objects
-            of sizes and speeds that are not in the training clips; `name`, the value; "real", that of real clips never trained
+            of sizes and speeds that are not in the training clips; "clips", the value; "real", that of real clips never trained
             on, for the distances, precision and recall that of as many training clips; "rebuilt", that of such real clips after
             an autoencoder; "n", how many clips, or objects, it was measured on; "best". None stands where nothing was measured.
         picture: a `Clip`, some of them beside real ones.
@@ -166,7 +166,7 @@ class Report:
     @property
     def scores(self):
         """The values alone: dict from measure to float."""
-        return {row["measure"]: row[self.name] for row in self.rows}
+        return {row["measure"]: row["clips"] for row in self.rows}
 
     @property
     def real(self):
@@ -204,7 +204,7 @@ def examine(clips, world, reference=None, *, asked=None, context_frames=None, co
         context_frames: None for clips of the model's own. Else clip i predicts clip i of `reference`, whose first so many
             frames the model was given; all others are compared.
         cost: dict of "parameters", "training_minutes", "clips_per_second" and "peak_memory_mb", or some of them, for the table.
-        name: heading of their column.
+        name: of the clips, for the heading and the picture.
 
     Returns:
         `Report`.
@@ -227,7 +227,7 @@ def examine(clips, world, reference=None, *, asked=None, context_frames=None, co
     rows = [
         {
             "measure": key,
-            name: made[key][0],
+            "clips": made[key][0],
             "real": real.get(key, (None,))[0],
             "rebuilt": rebuilt.get(key, (None,))[0],
             "n": made[key][1],
@@ -336,7 +336,8 @@ def _yardstick_of(world, reference, shape):
         raise CourseError(f"There is no world {world!r} with an exam; there are {known}, or None for other clips.")
     if reference is not None:
         frames, _ = _checked(reference, "reference clips")
-        states = reference.states if isinstance(reference, LabelledClips) else None
+        labelled = isinstance(reference, LabelledClips) and "motion" in reference.states
+        states = reference.states if labelled else None
     elif world is None:
         return _Yardstick(np.empty((0, *shape[1:]), np.uint8), {}, None, {}, {})
     else:
@@ -361,7 +362,7 @@ def _real(world, split):
 
 
 def _yardstick(world, frames, states, count):
-    """Measures real clips; as many training clips as are examined give the distances that these are held against."""
+    """Measures real clips; as many training clips as are examined, or all, give the distances that these are held against."""
     real = _alone(frames)
     if world is None:
         return _Yardstick(frames, {}, None, real, {})
