@@ -31,7 +31,7 @@ def command(*arguments, **options):
     )
 
 
-@pytest.mark.parametrize("words", [[], ["data"], ["data", "show"], ["train"], ["sample"], ["zoo"], ["bench"]])
+@pytest.mark.parametrize("words", [[], ["data"], ["data", "show"], ["train"], ["sample"], ["exam"], ["zoo"], ["bench"]])
 def test_help_names_what_there_is(words, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*words, "--help"])

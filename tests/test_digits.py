@@ -315,3 +315,17 @@ def test_the_world_needs_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_captions_are_read_back_to_the_states_that_wrote_them(single):
+    states = digits.from_captions(single.captions)
+    for key, value in states.items():
+        np.testing.assert_array_equal(value, single.states[key], err_msg=key)
+    for wrong in ("the digit 3 is moving", "the digits 3 and 4 are moving .", ""):
+        with pytest.raises(CourseError, match="is no caption of this world"):
+            digits.from_captions([str(single.captions[0]), wrong])
+
+
+def test_states_are_drawn_again_to_the_byte(single, canonical):
+    np.testing.assert_array_equal(digits.draw(single.states), single.frames)
+    np.testing.assert_array_equal(digits.draw(canonical.states, canonical.frames.shape[2]), canonical.frames)

@@ -183,3 +183,22 @@ def test_every_kind_of_thing_occurs_about_as_often_as_it_should(clips):
 
 
 SHA256 = "5cc69a691d3a75c14c466165ac635bfc6859aeb0fa594f47d0f5c5f7811fcac0"
+
+
+def test_captions_are_read_back_to_the_states_that_wrote_them(clips):
+    states = shapes.from_captions(clips.captions)
+    for key, value in states.items():
+        assert value.dtype == np.int8
+        np.testing.assert_array_equal(value, clips.states[key], err_msg=key)
+    for wrong in ("a cat", "a small red circle", "a small red circle moves left and a large cat stays still", "", "collide"):
+        with pytest.raises(CourseError, match="is no caption of this world"):
+            shapes.from_captions([wrong])
+
+
+def test_states_are_drawn_again_to_the_byte_and_edited_ones_differently():
+    clips = shapes.make(20, seed=5)
+    np.testing.assert_array_equal(shapes.draw(clips.states), clips.frames)
+    large = shapes.make(3, seed=5, size=64)
+    np.testing.assert_array_equal(shapes.draw(large.states, 64), large.frames)
+    others = shapes.draw(clips.states | {"color": (clips.states["color"] + 1) % 6})
+    assert (others != clips.frames).any(axis=(1, 2, 3, 4)).all()

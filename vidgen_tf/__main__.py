@@ -1,6 +1,7 @@
-"""The command line: python -m vidgen_tf data | train | sample | zoo | bench."""
+"""The command line: python -m vidgen_tf data | train | sample | exam | zoo | bench."""
 
 import argparse
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -62,6 +63,7 @@ def _parser():
     sample.add_argument("--weights", help="a weight file that `train` made, instead of the shipped one")
     sample.set_defaults(run=_sample)
 
+    _add_exam(commands)
     zoo = commands.add_parser("zoo", help="the shipped weights").add_subparsers(required=True, metavar="ACTION")
     zoo.add_parser("list", help="what there is, and how it was trained").set_defaults(run=_zoo_list)
     zoo.add_parser("verify", help="check the files against the manifest").set_defaults(run=_zoo_verify)
@@ -94,6 +96,20 @@ def _add_data(commands):
     show.add_argument("-n", type=int, default=16, help="how many clips (default: 16)")
     show.add_argument("-o", "--output", default="build/show.png", help=".png, .gif, .webp or .mp4 (default: build/show.png)")
     show.set_defaults(run=_data_show)
+
+
+def _add_exam(commands):
+    exam = commands.add_parser("exam", help="measure what a model of the zoo makes, or videos of any other program")
+    exam.add_argument("what", nargs="*", metavar="NAME|FILES", help="a model's name, see `zoo list`; or videos, or their folders")
+    exam.add_argument("--all", action="store_true", help="every shipped model; writes the scoreboard in README.md and its figure")
+    exam.add_argument("--measures", action="store_true", help="say what each row of the table means")
+    exam.add_argument("--world", choices=("shapes", "digits", "faces", "faces-32"), help="what your videos show")
+    exam.add_argument("--captions", help="a text file with a line for each of your videos: what was asked for")
+    exam.add_argument("--fps", type=float, default=8, help="frames per second at which to read your videos (default: 8)")
+    exam.add_argument("-n", type=int, default=500, help="how many clips, at least 100 (default: 500)")
+    exam.add_argument("--seed", type=_natural, default=1, help="of the sampling (default: 1)")
+    exam.add_argument("-o", "--output", default="build/exam.png", help="picture of some of them (default: build/exam.png)")
+    exam.set_defaults(run=_exam)
 
 
 def _data_list(options):
@@ -162,13 +178,59 @@ def _sample(options):
     _save(video.grid(maker.sample(model, options.n, options.seed)), options.output)
 
 
+def _exam(options):
+    from . import exam, scoreboard, zoo
+
+    if options.measures:
+        for name, measure in exam.MEASURES.items():
+            print(f"{name:20} {measure.values}, {measure.best}: {measure.meaning}")
+    elif options.all:
+        reports = []
+        for report in scoreboard.examine_all(options.n, options.seed):
+            report.table()
+            print(flush=True)
+            reports.append(report)
+        scoreboard.write_scoreboard(reports)
+        print(f"wrote {scoreboard.README} and {scoreboard.FIGURE}")
+    elif not options.what:
+        raise CourseError("Say what to examine: a model of the zoo, or videos and --world; or --all for every shipped model.")
+    else:
+        if options.what[0] in zoo.RECIPES:
+            report = scoreboard.examine_model(options.what[0], options.n, options.seed)
+        else:
+            report = _examine_files(options)
+        report.table()
+        _save(report.picture, options.output)
+
+
+def _examine_files(options):
+    """The exam of videos that any program has made."""
+    from . import datasets, exam
+    from .worlds import files
+
+    if options.world is None:
+        raise CourseError(
+            f"{options.what[0]} is no model of the zoo; of videos, say what they show: --world shapes, for instance."
+        )
+    _, frames, size, _, channels = datasets.load(options.world, "test", 1).frames.shape
+    streams = (files.stream(path, size=size, frames=frames, fps=options.fps, grey=channels == 1) for path in options.what)
+    clips = [clip for clip, _, _ in itertools.islice(itertools.chain.from_iterable(streams), options.n)]
+    asked = None
+    if options.captions:
+        try:
+            asked = Path(options.captions).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CourseError(f"{options.captions} can't be read as a text file.") from error
+    return exam.examine(clips, options.world, asked=asked)
+
+
 def _zoo_list(options):
     from . import zoo
 
     shipped = zoo.manifest()
     for name, place in zoo.RECIPES.items():
         entry = shipped.get(name)
-        print(f"{name:16} {place}")
+        print(f"{name:20} {place}")
         if entry is None:
             print("  not shipped yet")
             continue

@@ -22,7 +22,8 @@ MANIFEST = FOLDER / "manifest.json"
 
 # Name -> "module:class". A recipe has the attributes `title`, `dataset` (name, split), `seed`, `steps` (a dict from budget to
 # training steps), and the methods build() -> model, train(model, steps, checkpoint) -> history,
-# sample(model, count, seed) -> list of clips, examine(model) -> dict of numbers.
+# sample(model, count, seed) -> list of clips, examine(model) -> dict of numbers. Where its clips sit the exam of another world
+# than its dataset's, it has `world`, a name in `exam.WORLDS`; a judge has `makes_clips` = False.
 RECORDED = {"file", "sha256", "bytes", "command", "seed", "steps", "commit", "dataset", "minutes", "machine", "date", "exam"}
 RECIPES = {
     "dense-faces": "vidgen_tf.models.dense:DenseFaces",
@@ -30,6 +31,8 @@ RECIPES = {
     "judge-digits-32": "vidgen_tf.models.judge:JudgeMovingDigits",
     "judge-faces": "vidgen_tf.models.judge:JudgeFaces",
     "judge-shapes": "vidgen_tf.models.judge:JudgeShapes",
+    "judge-motion-digits": "vidgen_tf.models.motion:JudgeMotionDigits",
+    "judge-motion-shapes": "vidgen_tf.models.motion:JudgeMotionShapes",
     "mlp-gan-digits": "vidgen_tf.models.gan:MLPGANDigits",
     "dcgan-faces": "vidgen_tf.models.dcgan:DCGANFaces",
     "vae-digits": "vidgen_tf.models.vae:VAEDigits",

@@ -304,6 +304,7 @@ class MLPGANDigits(GANRecipe):
 
     title = "MLP GAN: centred handwritten digits, 28x28 grey"
     dataset = ("digits", "train")
+    world = "scans"
     seed = 4
     steps = {"fast": 1500, "full": 8000}
     batch_size = 64

@@ -1,6 +1,7 @@
 """Judges: small classifiers of real frames that say what a generated frame shows, and whose features compare distributions."""
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -10,6 +11,8 @@ from .. import exam, training
 from ..datasets import load, pipeline
 from ..errors import CourseError
 from ..worlds import digits, faces, shapes
+
+AT_ONCE = 8192  # frames that are made floats at once: however many are judged, they take 100 MB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,11 +87,12 @@ class RandomAffine(layers.Layer):
 
 
 def judged(judge, frames):
-    """What a judge says of frames.
+    """What a judge says of frames, or of clips where it is one of motion.
 
     Args:
-        judge: model of `build_judge`.
-        frames: uint8 `(N, H, W, C)` of the judge's size, or of a whole multiple of it, which is shrunk by means of squares.
+        judge: model of `build_judge` or `vidgen_tf.models.motion.build_motion_judge`.
+        frames: uint8 `(N, H, W, C)`, or `(N, T, H, W, C)`, of the judge's size, or of a whole multiple of it, which is shrunk by
+            means of squares.
 
     Returns:
         dict: class probabilities, float32 `(N, classes)`, under each name it judges; float32 `(N, features)` under "features".
@@ -96,15 +100,20 @@ def judged(judge, frames):
     Raises:
         CourseError: frames of another size or number of channels.
     """
-    side, channels = judge.input_shape[1], judge.input_shape[3]
-    frames = np.asarray(frames, np.float32)
-    factor = frames.shape[1] // side if frames.ndim == 4 else 0
-    if factor == 0 or frames.shape[1:] != (factor * side, factor * side, channels):
+    *times, side, _, channels = judge.input_shape[1:]
+    frames = np.asarray(frames)
+    factor = frames.shape[-2] // side if frames.ndim == len(judge.input_shape) else 0
+    if factor == 0 or frames.shape[1:] != (*times, factor * side, factor * side, channels):
         raise CourseError(
-            f"This judge looks at frames (n, {side}, {side}, {channels}) or a whole multiple of that size, got {frames.shape}."
+            f"This judge looks at frames (n, {', '.join(map(str, judge.input_shape[1:]))}) or a whole multiple of that size, "
+            f"got {frames.shape}."
         )
-    squares = frames.reshape(len(frames), side, factor, side, factor, channels)  # (N, H, W, C) -> (N, h, f, w, f, C)
-    said = judge.predict(squares.mean(axis=(2, 4)) / 127.5 - 1.0, batch_size=256, verbose=0)
+    said, step = [], AT_ONCE // math.prod(times)
+    for first in range(0, len(frames), step):
+        part = frames[first : first + step].astype(np.float32)
+        squares = part.reshape(len(part), *times, side, factor, side, factor, channels)  # (.., H, W, C) -> (.., h, f, w, f, C)
+        said.append(judge.predict(squares.mean(axis=(-4, -2)) / 127.5 - 1.0, batch_size=256, verbose=0))
+    said = {name: np.concatenate([part[name] for part in said]) for name in said[0]}
     features = said.pop("features")
     return {name: np.asarray(ops.softmax(logits)) for name, logits in said.items()} | {"features": features}
 
@@ -194,6 +203,8 @@ def _shares(probabilities):
 
 class _Judge:
     """What the recipes of the zoo's judges share; `data(split)` gives the frames, and the labels under each name judged."""
+
+    makes_clips = False
 
     def build(self):
         return build_judge(self.config)

@@ -7,6 +7,7 @@ left corner; a digit moves in float and is drawn at the position with the fracti
 
 import functools
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -139,6 +140,46 @@ def stills(split="train", size=28, source="scikit-learn"):
     check_whole(1, size=size)
     pictures, labels = _scans(source, split, size)
     return pictures[..., None].copy(), labels.copy()
+
+
+def draw(states, size=32):
+    """The frames that states describe: those of `make`, or others that no law of this world would allow.
+
+    Args:
+        states: dict with "picture" and "drawn", as `make` gives them.
+        size: height and width in px.
+
+    Returns:
+        uint8 `(N, T, size, size, 1)`.
+    """
+    video = np.zeros((*states["drawn"].shape[:2], size, size, 1), np.uint8)
+    for first in range(0, len(video), BLOCK):
+        block = slice(first, first + BLOCK)
+        _draw(video[block, ..., 0], states["picture"][block], states["drawn"][block])
+    return video
+
+
+def from_captions(captions):
+    """What captions ask for: the states that they name, read back.
+
+    Args:
+        captions: sequence of N English captions of `make`.
+
+    Returns:
+        dict of int8 arrays as in the states of `make`: "digit" `(N, 1)` and "motion" `(N,)`.
+
+    Raises:
+        CourseError: a caption that `make` doesn't write.
+    """
+    found = [re.fullmatch(rf"the digit (\d) is moving ({'|'.join(MOTIONS)}) \.", str(caption)) for caption in captions]
+    if not all(found):
+        wrong = str(captions[found.index(None)])
+        raise CourseError(f"{wrong!r} is no caption of this world, such as 'the digit 3 is moving up then down .'")
+    digit, motion = ([match[i] for match in found] for i in (1, 2))
+    return {
+        "digit": np.array(digit, np.int8)[:, None],
+        "motion": np.array([MOTIONS.index(name) for name in motion], np.int8),
+    }
 
 
 def optical_flow(clips):

@@ -4,11 +4,12 @@ Lengths below are in units: the frame is 32 units wide and high whatever its siz
 the right and y downwards, as in a picture.
 """
 
+import re
 import sys
 
 import numpy as np
 
-from ..errors import check_whole
+from ..errors import CourseError, check_whole
 from . import LabelledClips, uniforms
 
 SHAPES = ("circle", "square", "triangle")
@@ -74,12 +75,52 @@ def make(count, *, seed, start=0, size=32):
     states = _simulate(draws)
     for key, power in {"radius": 1, "mass": 2, "position": 1, "velocity": 1}.items():
         states[key] = (states[key] * scale**power).astype(np.float32)
-    frames = np.empty((count, FRAMES, size, size, 3), np.uint8)
-    for first in range(0, count, BLOCK):
-        block = {key: value[first : first + BLOCK] for key, value in states.items()}
-        _paint(frames[first : first + BLOCK], block)
     captions, captions_zh = _captions(states)
-    return LabelledClips(frames, captions, captions_zh, states, world=sys.modules[__name__], fps=FPS)
+    return LabelledClips(draw(states, size), captions, captions_zh, states, world=sys.modules[__name__], fps=FPS)
+
+
+def draw(states, size=32):
+    """The frames that states describe: those of `make`, or others that no law of this world would allow.
+
+    Args:
+        states: dict with "shape", "color", "radius" and "position", as `make` gives them.
+        size: height and width in px; radius and position are in px of this size.
+
+    Returns:
+        uint8 `(N, 16, size, size, 3)`.
+    """
+    frames = np.empty((len(states["shape"]), FRAMES, size, size, 3), np.uint8)
+    for first in range(0, len(frames), BLOCK):
+        block = {key: states[key][first : first + BLOCK] for key in ("shape", "color", "radius", "position")}
+        _paint(frames[first : first + BLOCK], block)
+    return frames
+
+
+def from_captions(captions):
+    """What captions ask for: the states that they name, read back.
+
+    Args:
+        captions: sequence of N English captions of this world.
+
+    Returns:
+        dict of int8 arrays as in the states of `make`: "objects" `(N,)`; "shape", "color", "large" and "motion" `(N, 2)`, -1
+        for an object that isn't there.
+
+    Raises:
+        CourseError: a caption that this world doesn't make.
+    """
+    states = {"objects": np.zeros(len(captions), np.int8)}
+    states |= {key: np.full((len(captions), 2), -1, np.int8) for key in ("shape", "color", "large", "motion")}
+    for i, caption in enumerate(map(str, captions)):
+        things = re.findall(rf"a ({'|'.join(SIZES)}) ({'|'.join(COLORS)}) ({'|'.join(SHAPES)})", caption)
+        verbs = re.findall("|".join([*VERBS, "collide"]), caption) * (2 if caption.endswith(" collide") else 1)
+        if len(things) not in (1, 2) or len(verbs) != len(things):
+            raise CourseError(f"{caption!r} is no caption of this world, such as 'a small red circle moves left'.")
+        states["objects"][i] = len(things)
+        for k, (size, color, shape) in enumerate(things):
+            states["large"][i, k], states["color"][i, k] = list(SIZES).index(size), list(COLORS).index(color)
+            states["shape"][i, k], states["motion"][i, k] = SHAPES.index(shape), [*VERBS, "collide"].index(verbs[k])
+    return states
 
 
 def optical_flow(clips):
@@ -97,10 +138,43 @@ def optical_flow(clips):
         block = {key: value[first : first + BLOCK] for key, value in clips.states.items()}
         step = block["position"][:, 1:] - block["position"][:, :-1]  # (n, T-1, K, 2)
         for k in range(2):
-            inside = _coverage(block, k, h)[:, :-1] > 0.5  # (n, T-1, H, W)
+            inside = coverage(block, k, h)[:, :-1] > 0.5  # (n, T-1, H, W)
             out = flow[first : first + BLOCK]
             out[...] = np.where(inside[..., None], step[:, :, k, None, None], out)
     return flow
+
+
+def coverage(states, k, size):
+    """Share of each pixel that an object covers: 1 inside, 0 outside, a ramp one px wide between.
+
+    Args:
+        states: dict with "shape", "radius" and "position", as `make` gives them.
+        k: number of the object, 0 or 1.
+        size: height and width in px.
+
+    Returns:
+        float32 `(N, 16, size, size)`.
+    """
+    centres = np.arange(size, dtype=np.float32) + np.float32(0.5)
+    share = np.zeros((len(states["shape"]), FRAMES, size, size), np.float32)
+    for kind in range(len(SHAPES)):
+        these = np.flatnonzero(states["shape"][:, k] == kind)
+        if not len(these):
+            continue
+        x, y = (centres - states["position"][these, :, k, axis, None] for axis in range(2))
+        x, y = np.abs(x)[:, :, None, :], y[:, :, :, None]  # all shapes are symmetric about their vertical axis
+        r = states["radius"][these, k][:, None, None, None]
+        if kind == 0:
+            drawn = _ramp(r - np.sqrt(x * x + y * y))
+        elif kind == 1:
+            side = np.float32(0.9) * r
+            drawn = _ramp(side - x) * _ramp(side - np.abs(y))
+        else:
+            high = np.float32(0.9) * r
+            slope = np.sqrt(r * r + 4 * high * high)
+            drawn = _ramp(r / slope * (y + high) - 2 * high / slope * x) * _ramp(high - y)
+        share[these] = drawn
+    return share
 
 
 def _simulate(u):
@@ -225,35 +299,11 @@ def _paint(frames, states):
     palette = np.array(list(COLORS.values()), np.float32)
     planes = [np.float32(value + 0.5) for value in BACKGROUND]  # + 0.5: cutting off the fraction will round to nearest
     for k in range(2):
-        coverage = _coverage(states, k, frames.shape[2])
+        share = coverage(states, k, frames.shape[2])
         paint = palette[states["color"][:, k]] + np.float32(0.5)
-        planes = [plane + coverage * (paint[:, c, None, None, None] - plane) for c, plane in enumerate(planes)]
+        planes = [plane + share * (paint[:, c, None, None, None] - plane) for c, plane in enumerate(planes)]
     for c, plane in enumerate(planes):
         frames[..., c] = plane
-
-
-def _coverage(states, k, size):
-    """Share of each pixel that object k covers, float32 `(n, T, size, size)`: 1 inside, 0 outside, a ramp one px wide between."""
-    centres = np.arange(size, dtype=np.float32) + np.float32(0.5)
-    coverage = np.zeros((len(states["shape"]), FRAMES, size, size), np.float32)
-    for kind in range(len(SHAPES)):
-        these = np.flatnonzero(states["shape"][:, k] == kind)
-        if not len(these):
-            continue
-        x, y = (centres - states["position"][these, :, k, axis, None] for axis in range(2))
-        x, y = np.abs(x)[:, :, None, :], y[:, :, :, None]  # all shapes are symmetric about their vertical axis
-        r = states["radius"][these, k][:, None, None, None]
-        if kind == 0:
-            drawn = _ramp(r - np.sqrt(x * x + y * y))
-        elif kind == 1:
-            side = np.float32(0.9) * r
-            drawn = _ramp(side - x) * _ramp(side - np.abs(y))
-        else:
-            high = np.float32(0.9) * r
-            slope = np.sqrt(r * r + 4 * high * high)
-            drawn = _ramp(r / slope * (y + high) - 2 * high / slope * x) * _ramp(high - y)
-        coverage[these] = drawn
-    return coverage
 
 
 def _ramp(distance):
