@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from vidgen_tf import exam
 from vidgen_tf.errors import CourseError
@@ -23,6 +23,36 @@ def test_psnr_is_scikit_images_for_each_frame():
     assert exam.psnr(a, a).min() == np.inf
     with pytest.raises(CourseError, match="one shape"):
         exam.psnr(a, b[0])
+
+
+@pytest.mark.parametrize("dtype, data_range", [("uint8", 255), ("float32", 1.0), ("float64", 2.0)])
+@pytest.mark.parametrize("window", [7, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ssim_is_scikit_images_for_each_frame(dtype, data_range, window, channels):
+    rng = np.random.default_rng(7)
+    a = rng.uniform(0, data_range, (2, 3, 16, 21, channels))
+    b = 0.7 * a + 0.3 * rng.uniform(0, data_range, a.shape)
+    a[0, 0], b[0, 0, :8], b[1, 0] = 0, 0, a[1, 0]  # black ground, and equal frames
+    a, b = a.astype(dtype), b.astype(dtype)
+    ours = exam.ssim(a, b, data_range=data_range, window=window)
+    assert ours.shape == (2, 3) and ours[1, 0] == pytest.approx(1)
+    for i in range(2):
+        for t in range(3):
+            pair = [x[i, t].astype(float) for x in (a, b)]
+            theirs = structural_similarity(*pair, data_range=data_range, win_size=window, channel_axis=-1)
+            assert ours[i, t] == pytest.approx(theirs, abs=1e-9)
+
+
+def test_ssim_needs_to_know_the_range_and_refuses_what_it_cannot_measure():
+    a, b = np.zeros((2, 8, 9, 1)), np.ones((2, 8, 9, 1))
+    wide, narrow = exam.ssim(a, b, data_range=2), exam.ssim(a, b, data_range=1)
+    np.testing.assert_allclose(narrow, 1e-4 / (1 + 1e-4))  # no contrast: only the means count
+    np.testing.assert_allclose(wide, 4e-4 / (1 + 4e-4))
+    for window in (2, 4, 9):
+        with pytest.raises(CourseError, match="odd window from 3 to the frames' size"):
+            exam.ssim(a, b, data_range=1, window=window)
+    with pytest.raises(CourseError, match="one shape"):
+        exam.ssim(a, b[:1], data_range=1)
 
 
 def test_autocorrelation_of_independent_frames_is_that_of_white_noise():

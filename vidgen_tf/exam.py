@@ -31,6 +31,52 @@ def psnr(reference, frames, data_range=255.0):
         return 10 * np.log10(data_range**2 / error)
 
 
+def ssim(reference, frames, data_range, window=7):
+    """Structural similarity of each frame: whether small windows of two pictures have the same mean, the same contrast, and
+    light and dark in the same places. With the windows' means m, variances v and covariance c it is the average over windows
+    and channels of
+
+    `(2 m_a m_b + k_1) (2 c_ab + k_2) / ((m_a^2 + m_b^2 + k_1) (v_a + v_b + k_2))`,
+
+    where `k_1 = (0.01 data_range)^2` and `k_2 = (0.03 data_range)^2`. Like scikit-image's default: square windows of equal
+    weights that lie inside the frame, and variances with n - 1.
+
+    Args:
+        reference: array `(..., H, W, C)`.
+        frames: array of the same shape.
+        data_range: largest minus smallest possible value: 255 for uint8, 1 for [0, 1], 2 for [-1, 1]. It sets both constants, so
+            the wrong one changes the result.
+        window: side of a window in px, odd, from 3 to H and W.
+
+    Returns:
+        float64 array `(...)`, at most 1, which means equal. On black ground even black frames score well: say what they score.
+
+    Raises:
+        CourseError: arrays of different shapes, or a window that is even or larger than the frames.
+
+    References:
+        Wang, Bovik, Sheikh and Simoncelli, 2004, "Image quality assessment: from error visibility to structural similarity".
+    """
+    reference, frames = _alike(reference, frames)
+    if window < 3 or window % 2 == 0 or window > min(reference.shape[-3:-1]):
+        raise CourseError(f"SSIM needs an odd window from 3 to the frames' size, got {window} for {reference.shape[-3:-1]}.")
+    if reference.ndim > 4:  # clip by clip, to hold few windows in memory
+        return np.stack([ssim(a, b, data_range, window) for a, b in zip(reference, frames)])
+
+    def mean(x):
+        for axis in (-3, -2):
+            x = np.lib.stride_tricks.sliding_window_view(x, window, axis=axis).mean(axis=-1)
+        return x
+
+    m_a, m_b = mean(reference), mean(frames)
+    whole = window**2 / (window**2 - 1)
+    v_a, v_b = whole * (mean(reference**2) - m_a**2), whole * (mean(frames**2) - m_b**2)
+    c_ab = whole * (mean(reference * frames) - m_a * m_b)
+    k_1, k_2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    similar = (2 * m_a * m_b + k_1) * (2 * c_ab + k_2) / ((m_a**2 + m_b**2 + k_1) * (v_a + v_b + k_2))
+    return similar.mean(axis=(-3, -2, -1))
+
+
 def temporal_autocorrelation(frames, lag=1):
     """How much a frame tells about the one `lag` frames later: the correlation, over all pixels and frames, of the deviations
     from each pixel's mean over time.
