@@ -14,10 +14,11 @@ from ..video import Clip, to_float, to_uint8
 from ..worlds import digits
 
 CONTEXT, FUTURE = 10, 10  # frames to look at, frames to predict: the benchmark's
+DARK = keras.initializers.Constant(-3.0)  # the logit of 5 % brightness: most of a frame is black, so begin there
 
 
 def fold(frames, patch):
-    """Squares of patch x patch pixels become the channels of one place: a smaller grid, and nothing is lost.
+    """Squares of patch x patch pixels become the channels of one place; nothing is lost.
 
     Args:
         frames: float `(B, T, H, W, C)`, H and W multiples of `patch`.
@@ -83,7 +84,8 @@ class ConvLSTMCell(layers.Layer):
         """
         side, gates = (self.kernel_size, self.kernel_size), 4 * self.filters
         self.kernel = self.add_weight((*side, x_shape[-1], gates), "glorot_uniform", name="kernel")
-        self.recurrent_kernel = self.add_weight((*side, self.filters, gates), "orthogonal", name="recurrent_kernel")
+        recurrent_shape = (*side, self.filters, gates)
+        self.recurrent_kernel = self.add_weight(recurrent_shape, "orthogonal", name="recurrent_kernel")
         self.bias = self.add_weight((gates,), "zeros", name="bias")
         self.bias.assign(np.repeat([0.0, 1.0, 0.0, 0.0], self.filters))
 
@@ -118,12 +120,13 @@ class ConvLSTMConfig:
     patch: int = 4  # squares of patch x patch pixels are folded into channels
     filters: tuple[int, ...] = (32, 32)  # channels of each cell
     kernel_size: int = 3
-    head_frames: int = 1  # hidden states that an output looks at: 1 its own; 3 (a bug) also those before and after
+    head_frames: int = 1  # moments that an output looks at: 1 its own; 3 (a bug) also those before and after
 
 
 class ConvLSTM(keras.Model):
-    """Convolutional LSTM cells over folded frames and a convolution that writes the next frame at every step; after the frames
-    that it is shown, it can go on by itself, reading what it wrote.
+    """Convolutional LSTM cells read folded frames, and a convolution writes the next frame after each.
+
+    After the frames that it is shown, the model can go on by itself, reading what it wrote.
 
     Args:
         config: `ConvLSTMConfig`.
@@ -145,35 +148,36 @@ class ConvLSTM(keras.Model):
         self.config, self.free_frames = config, free_frames
         self.cells = [ConvLSTMCell(filters, config.kernel_size) for filters in config.filters]
         kernel = (config.head_frames, 3, 3)  # time, height, width
-        self.head = layers.Conv3D(config.patch**2 * config.channels, kernel, padding="same")
+        depth = config.patch**2 * config.channels
+        self.head = layers.Conv3D(depth, kernel, padding="same", bias_initializer=DARK)
         self(np.zeros((1, 1, config.frame_size, config.frame_size, config.channels), "float32"))
 
     def call(self, frames, free_frames=None):
         """Logits of the frames 1 to T + free_frames."""
-        hidden, states = self.read(frames)
-        logits = [self.head(ops.stack(hidden, axis=1))]  # (B, T, h, w, F) -> (B, T, h, w, p * p * C)
+        known, states = self.read(frames)
+        logits = [self.head(ops.stack(known, axis=1))]  # (B, T, h, w, K) -> (B, T, h, w, p * p * C)
         for _ in range(self.free_frames if free_frames is None else free_frames):
-            state, states = self.step(pixels(logits[-1][:, -1]), states)
-            hidden.append(state)
-            recent = ops.stack(hidden[-self.config.head_frames :], axis=1)
+            now, states = self.step(pixels(logits[-1][:, -1]), states)
+            known.append(now)
+            recent = ops.stack(known[-self.config.head_frames :], axis=1)
             logits.append(self.head(recent)[:, -1:])
         return unfold(ops.concatenate(logits, axis=1), self.config.patch)
 
     def read(self, frames):
-        """The hidden states that frames leave in the last cell.
+        """What is known after each frame.
 
         Args:
             frames: float `(B, T, H, W, C)` in [-1, 1].
 
         Returns:
-            list of T hidden states, float `(B, h, w, F)`, and the states of all cells after the last frame.
+            list of T arrays `(B, h, w, K)`, see `step`, and the states of all cells after the last frame.
         """
-        folded, hidden = fold(frames, self.config.patch), []
+        folded, known = fold(frames, self.config.patch), []
         states = [cell.blank(folded) for cell in self.cells]
         for t in range(folded.shape[1]):
-            state, states = self.step(folded[:, t], states)
-            hidden.append(state)
-        return hidden, states
+            now, states = self.step(folded[:, t], states)
+            known.append(now)
+        return known, states
 
     def step(self, x, states):
         """One folded frame through all cells.
@@ -183,13 +187,14 @@ class ConvLSTM(keras.Model):
             states: list of each cell's states.
 
         Returns:
-            the last cell's hidden state, float `(B, h, w, F)`, and the list of each cell's new states.
+            the frame and every cell's hidden state side by side, float `(B, h, w, K)`, and the list of each cell's new states.
         """
-        after = []
+        known, after = [x], []
         for cell, state in zip(self.cells, states):
-            x, state = cell(x, state)
+            hidden, state = cell(known[-1], state)
+            known.append(hidden)
             after.append(state)
-        return x, after
+        return ops.concatenate(known, axis=-1), after
 
 
 def pixels(logits):
@@ -243,7 +248,7 @@ class SimVPConfig:
 
 
 def build_simvp(config):
-    """Convolutions from ten frames to the next ten. Time is folded into channels too, so no layer knows of it.
+    """Convolutions from ten frames to the next ten. Time becomes channels too, so no layer knows of it.
 
     Args:
         config: `SimVPConfig`.
@@ -258,14 +263,17 @@ def build_simvp(config):
     frames = keras.Input((CONTEXT, config.frame_size, config.frame_size, config.channels), name="frames")
     x = fold(frames, config.patch)
     times, height, width, depth = x.shape[1:]
-    x = ops.reshape(ops.transpose(x, (0, 2, 3, 1, 4)), (-1, height, width, times * depth))  # (B, h, w, T * p * p * C)
+    x = ops.transpose(x, (0, 2, 3, 1, 4))  # (B, T, h, w, p * p * C) -> (B, h, w, T, p * p * C)
+    x = ops.reshape(x, (-1, height, width, times * depth))
     x = layers.Conv2D(config.filters, 3, padding="same")(x)
     for _ in range(config.blocks):
         y = layers.LayerNormalization()(x)
         y = layers.Conv2D(config.filters, 3, padding="same", activation="relu")(y)
         x = x + layers.Conv2D(config.filters, 3, padding="same")(y)
-    x = layers.Conv2D(FUTURE * depth, 3, padding="same")(layers.LayerNormalization()(x))
-    x = ops.transpose(ops.reshape(x, (-1, height, width, FUTURE, depth)), (0, 3, 1, 2, 4))  # (B, T, h, w, p * p * C)
+    x = layers.LayerNormalization()(x)
+    x = layers.Conv2D(FUTURE * depth, 3, padding="same", bias_initializer=DARK)(x)
+    x = ops.reshape(x, (-1, height, width, FUTURE, depth))
+    x = ops.transpose(x, (0, 3, 1, 2, 4))  # (B, h, w, T, p * p * C) -> (B, T, h, w, p * p * C)
     return keras.Model(frames, unfold(x, config.patch), name="simvp")
 
 
@@ -279,7 +287,7 @@ def lesson(model):
         two slices.
     """
     whole = CONTEXT + FUTURE
-    if isinstance(model, ConvLSTM):  # it predicts a frame at every step, so all but the first are its targets
+    if hasattr(model, "free_frames"):  # it predicts a frame at every step, so all but the first are its targets
         return slice(0, whole - 1 - model.free_frames), slice(1, whole)
     return slice(0, CONTEXT), slice(CONTEXT, whole)
 
@@ -309,8 +317,11 @@ def fresh_batches(model, world, batch_size, first_step=0):
     return tf.data.Dataset.from_generator(draw, output_signature=tuple(tf.TensorSpec(shape) for shape in shapes)).prefetch(2)
 
 
-def fit_predictor(model, world, steps, batch_size=16, rate=2e-3, checkpoint=None, log_steps=25, callbacks=()):
-    """Trains a predictor on fresh clips: Adam, whose step size rises over the first twentieth and then falls along a cosine.
+def fit_predictor(model, world, steps, batch_size=8, rate=2e-3, checkpoint=None, log_steps=25, callbacks=()):
+    """Trains a predictor on fresh clips.
+
+    The optimizer is Adam. Its step size rises over the first twentieth of the steps and then falls along a cosine, and a gradient
+    longer than 100 is shortened to that.
 
     Args:
         model: `ConvLSTM`, or a model of `build_simvp`.
@@ -327,16 +338,18 @@ def fit_predictor(model, world, steps, batch_size=16, rate=2e-3, checkpoint=None
     """
     warm = steps // 20
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps - warm, warmup_target=rate, warmup_steps=warm)
-    model.compile(keras.optimizers.Adam(rate), loss=frame_loss, metrics=[frame_error], jit_compile=False)
+    optimizer = keras.optimizers.Adam(rate, global_clipnorm=100.0)
+    model.compile(optimizer, loss=frame_loss, metrics=[frame_error], jit_compile=False)
 
     def batches(first):
         return fresh_batches(model, world, batch_size, first)
 
-    return training.fit(model, batches, steps, checkpoint=checkpoint, log_steps=log_steps, callbacks=callbacks)
+    options = {"checkpoint": checkpoint, "log_steps": log_steps, "callbacks": callbacks}
+    return training.fit(model, batches, steps, **options)
 
 
 def rollout(model, context, num_frames=FUTURE):
-    """The frames that a predictor expects after those it is shown: a ConvLSTM reads its own from the first one on.
+    """The frames that a predictor expects after those that it is shown, without ever seeing another.
 
     Args:
         model: `ConvLSTM`, or a model of `build_simvp`.
@@ -346,7 +359,7 @@ def rollout(model, context, num_frames=FUTURE):
     Returns:
         uint8 `(N, num_frames, H, W, C)`.
     """
-    options = {"free_frames": num_frames - 1} if isinstance(model, ConvLSTM) else {}
+    options = {"free_frames": num_frames - 1} if hasattr(model, "free_frames") else {}
     batches = (to_float(context[i : i + 50]) for i in range(0, len(context), 50))
     return np.concatenate([to_uint8(pixels(model(batch, **options)[:, -num_frames:])) for batch in batches])
 
@@ -379,7 +392,7 @@ def squared_errors(real, predicted):
 
 
 def examine_future(clips, predicted):
-    """How near predicted frames come to those that followed, beside the two predictions that need no model.
+    """How near predicted frames come to those that followed, beside predictions that need no model.
 
     Args:
         clips: uint8 `(N, T, H, W, C)`, real clips.
@@ -391,9 +404,8 @@ def examine_future(clips, predicted):
     """
     count = predicted.shape[1]
     context, real = clips[:, :-count], clips[:, -count:]
-    error, last, zeros = (
-        float(squared_errors(real, guess).mean()) for guess in (predicted, copy_last(context, count), np.zeros_like(real))
-    )
+    guesses = predicted, copy_last(context, count), np.zeros_like(real)
+    error, last, zeros = (float(squared_errors(real, guess).mean()) for guess in guesses)
     ssim = float(exam.ssim(real, predicted, data_range=255).mean())
     return {"squared_error": error, "of_copy_last": error / last, "of_zeros": error / zeros, "ssim": ssim}
 
