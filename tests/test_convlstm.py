@@ -159,8 +159,24 @@ def test_the_loss_and_the_error_of_a_frame():
     expected = -(target * np.log(p) + (1 - target) * np.log(1 - p)).sum(axis=(2, 3, 4)).mean()
     assert float(convlstm.frame_loss(frames, logits)) == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(convlstm.pixels(logits), 2 * p - 1, atol=1e-6)
+    absolute = np.abs(target - p).sum(axis=(2, 3, 4)).mean()
+    assert float(convlstm.crisp_loss(frames, logits)) == pytest.approx(expected + 2 * absolute, rel=1e-5)
     squared = ((target - p) ** 2).sum(axis=(2, 3, 4)).mean()
     assert float(convlstm.frame_error(frames, logits)) == pytest.approx(squared, rel=1e-5)
+
+
+def test_doubt_is_grey_in_one_loss_and_darker_in_the_other():
+    """A pixel that is white in a quarter of all futures: the best single answer by search."""
+    brightness = np.linspace(0.01, 0.99, 99)
+    logits = np.log(brightness / (1 - brightness)).astype("float32")
+    white, black = np.ones((1, 1, 1, 1, 1), "float32"), -np.ones((1, 1, 1, 1, 1), "float32")
+
+    def best(loss):
+        costs = [0.25 * loss(white, x) + 0.75 * loss(black, x) for x in logits.reshape(-1, 1, 1, 1, 1, 1)]
+        return brightness[int(np.argmin(costs))]
+
+    assert best(convlstm.frame_loss) == pytest.approx(0.25) and best(convlstm.frame_error) == pytest.approx(0.25)
+    assert best(convlstm.crisp_loss) < 0.2
 
 
 def test_errors_are_sums_over_pixels_and_baselines_score_one():

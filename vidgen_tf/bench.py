@@ -242,7 +242,7 @@ def _predictor(recipe, batch):
 
     maker = getattr(convlstm, recipe)()
     model = maker.build()
-    model.compile(keras.optimizers.Adam(1e-3), loss=convlstm.frame_loss, jit_compile=False)
+    model.compile(keras.optimizers.Adam(1e-3), loss=convlstm.crisp_loss, jit_compile=False)
     return model, convlstm.fresh_batches(model, maker.world, batch)
 
 
