@@ -68,3 +68,12 @@ def test_the_work_of_a_gan_counts_its_penalties():
     assert work(0.0, 1) == 4 * generator + 9 * discriminator
     assert work(1.0, 1) == 4 * generator + 21 * discriminator
     assert work(1.0, 4) == 4 * generator + 12 * discriminator
+
+
+def test_the_work_of_a_convlstm_is_its_kernels_at_every_place_of_every_frame():
+    from vidgen_tf.models.convlstm import ConvLSTM, ConvLSTMConfig
+
+    model = ConvLSTM(ConvLSTMConfig(frame_size=16, patch=4, filters=(3, 5), kernel_size=5))
+    cells = 25 * (16 + 3) * 12 + 25 * (3 + 5) * 20
+    head = 9 * (16 + 3 + 5) * 16
+    assert bench.forward_flops(model) == 19 * 2 * 16 * (cells + head)

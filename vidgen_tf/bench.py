@@ -156,13 +156,19 @@ def forward_flops(model):
     """The work of a forward pass for one item: two operations for each use of a weight of a dense or convolution kernel.
 
     Args:
-        model: built `keras.Model`.
+        model: built `keras.Model`; an item of a ConvLSTM is a clip of 20 frames.
 
     Returns:
         int, floating point operations.
     """
     from keras import layers
 
+    from .models.convlstm import CONTEXT, FUTURE, ConvLSTM
+
+    if isinstance(model, ConvLSTM):  # each kernel is laid at each place, for every frame of a clip but the last
+        kernels = [kernel for cell in model.cells for kernel in (cell.kernel, cell.recurrent_kernel)] + [model.head.kernel]
+        places = (model.config.frame_size // model.config.patch) ** 2
+        return 2 * sum(math.prod(kernel.shape) for kernel in kernels) * places * (CONTEXT + FUTURE - 1)
     total = 0
     for layer in model._flatten_layers():
         if isinstance(layer, layers.Dense):
@@ -229,6 +235,25 @@ def _vae(batch):
     return model, pipeline(_noise(1024, 32, 32, 3), batch_size=batch)
 
 
+def _predictor(recipe, batch):
+    import keras
+
+    from .models import convlstm
+
+    maker = getattr(convlstm, recipe)()
+    model = maker.build()
+    model.compile(keras.optimizers.Adam(1e-3), loss=convlstm.crisp_loss, jit_compile=False)
+    return model, convlstm.fresh_batches(model, maker.world, batch)
+
+
+def _convlstm(batch):
+    return _predictor("ConvLSTMDigits", batch)
+
+
+def _simvp(batch):
+    return _predictor("SimVPDigits", batch)
+
+
 # Name, function from a batch size to a compiled model and its data, batch size. Later chapters add their rows.
 MODELS = [
     ("dense frame generator, 64x64 RGB", _dense, 64),
@@ -237,4 +262,6 @@ MODELS = [
     ("DCGAN, 32x32 RGB", _dcgan, 32),
     ("DCGAN, 64x64 RGB", _large_dcgan, 32),
     ("VAE, 32x32 RGB", _vae, 64),
+    ("ConvLSTM, 19 frames of 64x64", _convlstm, 8),
+    ("SimVP, 10 frames of 64x64", _simvp, 16),
 ]

@@ -37,6 +37,8 @@ RECIPES = {
     "dcgan-faces": "vidgen_tf.models.dcgan:DCGANFaces",
     "vae-digits": "vidgen_tf.models.vae:VAEDigits",
     "vae-shapes": "vidgen_tf.models.vae:VAEShapes",
+    "convlstm-digits": "vidgen_tf.models.convlstm:ConvLSTMDigits",
+    "simvp-digits": "vidgen_tf.models.convlstm:SimVPDigits",
 }
 
 
