@@ -32,6 +32,8 @@ RECIPES = {
     "judge-shapes": "vidgen_tf.models.judge:JudgeShapes",
     "mlp-gan-digits": "vidgen_tf.models.gan:MLPGANDigits",
     "dcgan-faces": "vidgen_tf.models.dcgan:DCGANFaces",
+    "latent-gru-digits": "vidgen_tf.models.latent_rnn:LatentGRUDigits",
+    "svg-digits": "vidgen_tf.models.latent_rnn:SVGDigits",
     "vae-digits": "vidgen_tf.models.vae:VAEDigits",
     "vae-shapes": "vidgen_tf.models.vae:VAEShapes",
 }
