@@ -26,14 +26,14 @@ class LatentRNNConfig:
 
     latent_dim: int = 32  # numbers that stand for one frame
     units: int = 256  # numbers that the predictor remembers
-    noise: float = 0.1  # deviation of the noise on the past in training: practice in mending one's own errors
-    z_dim: int = 10  # random numbers for each frame
+    noise: float = 0.2  # deviation of the noise on the past in training: practice in mending one's own errors
+    z_dim: int = 4  # random numbers for each frame
     belief_units: int = 128  # numbers that the prior and the posterior remember, each
-    beta: float = 0.1  # weight of the KL divergence
+    beta: float = 0.5  # weight of the KL divergence
 
 
 class Standardise(layers.Layer):
-    """Latents shifted and scaled so that each dimension has mean 0 and variance 1, over all clouds that an encoder gives.
+    """Latents shifted and scaled: over an encoder's clouds each dimension has mean 0 and variance 1.
 
     The variance is that of points drawn from the clouds, their own width included: a dimension that an encoder does not use, all
     of whose clouds are the prior, is not blown up.
@@ -50,8 +50,9 @@ class Standardise(layers.Layer):
 
     def __init__(self, latent_dim):
         super().__init__(name="standardise")
-        self.mean = self.add_weight(shape=(latent_dim,), initializer="zeros", trainable=False, name="mean")
-        self.deviation = self.add_weight(shape=(latent_dim,), initializer="ones", trainable=False, name="deviation")
+        options = {"shape": (latent_dim,), "trainable": False}
+        self.mean = self.add_weight(initializer="zeros", name="mean", **options)
+        self.deviation = self.add_weight(initializer="ones", name="deviation", **options)
         self.built = True
 
     def adapt(self, z_mean, z_log_var):
@@ -80,7 +81,7 @@ class Standardise(layers.Layer):
 
 
 def build_predictor(config, z_dim=0):
-    """A GRU that reads a path frame by frame and says each time where it goes next. It adds its guess to the frame it has read.
+    """A GRU that reads a path frame by frame, and two dense layers that say each time where it goes next.
 
     Args:
         config: `LatentRNNConfig`.
@@ -95,8 +96,10 @@ def build_predictor(config, z_dim=0):
     state = keras.Input((config.units,), name="state")
     x = layers.GaussianNoise(config.noise, seed=1)(path)  # in training only
     seen = layers.Concatenate()([x, z]) if z_dim else x
-    hidden, after = layers.GRU(config.units, return_sequences=True, return_state=True)(seen, initial_state=state)
-    following = layers.Add()([x, layers.Dense(config.latent_dim)(hidden)])  # (B, T, units) -> (B, T, latent_dim)
+    memory = layers.GRU(config.units, return_sequences=True, return_state=True)
+    hidden, after = memory(seen, initial_state=state)
+    hidden = layers.Dense(config.units, activation="relu")(hidden)
+    following = layers.Dense(config.latent_dim)(hidden)  # (B, T, units) -> (B, T, latent_dim)
     return keras.Model([path, z, state] if z_dim else [path, state], [following, after], name="predictor")
 
 
@@ -114,22 +117,25 @@ def build_belief(config, name):
     path = keras.Input((None, config.latent_dim), name="path")
     state = keras.Input((config.belief_units,), name="state")
     x = layers.GaussianNoise(config.noise, seed=2)(path) if name == "prior" else path
-    hidden, after = layers.GRU(config.belief_units, return_sequences=True, return_state=True)(x, initial_state=state)
+    memory = layers.GRU(config.belief_units, return_sequences=True, return_state=True)
+    hidden, after = memory(x, initial_state=state)
     z_mean, z_log_var = (layers.Dense(config.z_dim, name=part)(hidden) for part in ("z_mean", "z_log_var"))
     return keras.Model([path, state], [z_mean, z_log_var, after], name=name)
 
 
-def blank(path, units):
-    """The state of a GRU that has read nothing yet.
+def from_blank(network, *inputs, training=False):
+    """Runs a recurrent network from a state of zeros: it has read nothing yet.
 
     Args:
-        path: float `(B, T, latent_dim)`, what it is about to read.
-        units: size of the state.
+        network: model of `build_predictor` or `build_belief`.
+        *inputs: float `(B, T, ...)`, all that it takes but the state.
+        training: whether noise is added to what it reads.
 
     Returns:
-        float zeros `(B, units)`.
+        list of its outputs; the last one is its state after the last frame.
     """
-    return ops.zeros((ops.shape(path)[0], units))
+    units = network.input_shape[-1][-1]
+    return network([*inputs, ops.zeros((ops.shape(inputs[0])[0], units))], training=training)
 
 
 def latent_error(following, predicted):
@@ -184,8 +190,7 @@ class LatentGRU(keras.Model):
 
     def call(self, latents, training=False):
         """Next frames, from true pasts."""
-        past = self.scale(latents)[:, :-1]
-        return self.predictor([past, blank(past, self.config.units)], training=training)[0]
+        return from_blank(self.predictor, self.scale(latents)[:, :-1], training=training)[0]
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Squared error of the next frame, summed over latent dimensions, mean over clips and frames.
@@ -216,17 +221,16 @@ class LatentGRU(keras.Model):
             CourseError: see `check_past`.
         """
         check_past(latents, frames, self.config)
-        path = self.scale(latents)
-        state, made = blank(path, self.config.units), []
-        for _ in range(frames):
-            following, state = self.predictor([path, state])
-            path = following[:, -1:]  # from now on it reads one frame at a time: its own
-            made.append(path)
+        following, state = from_blank(self.predictor, self.scale(latents))
+        made = [following[:, -1:]]  # what comes after the past
+        while len(made) < frames:
+            following, state = self.predictor([made[-1], state])  # it now reads its own frames, one by one
+            made.append(following)
         return ops.convert_to_numpy(self.scale.undo(ops.concatenate(made, axis=1)))
 
 
 class LatentSVG(keras.Model):
-    """Stochastic video generation with a learned prior: a predictor that is told, in a few random numbers z, what is new.
+    """Stochastic video generation with a learned prior: a predictor that is told the news, in a few numbers z.
 
     In training z comes from a posterior that has seen the very frame to be predicted; a prior that has not learns to foretell
     what the posterior will say, and stands in for it where there is no such frame yet.
@@ -252,8 +256,7 @@ class LatentSVG(keras.Model):
         self.config, self.seed_generator = config, keras.random.SeedGenerator(seed)
         self.scale, self.predictor = Standardise(config.latent_dim), build_predictor(config, config.z_dim)
         self.prior, self.posterior = build_belief(config, "prior"), build_belief(config, "posterior")
-        names = ("prediction_loss", "kl_loss")
-        self.trackers = [keras.metrics.Mean(name=name) for name in names]
+        self.trackers = [keras.metrics.Mean(name=name) for name in ("prediction_loss", "kl_loss")]
         self.built = True
 
     @property
@@ -273,21 +276,19 @@ class LatentSVG(keras.Model):
             has read the frame itself too; each `(B, T-1, z_dim)`.
         """
         path = self.scale(latents)
-        state = blank(path, self.config.belief_units)
-        *prior, _ = self.prior([path[:, :-1], state], training=training)
-        *posterior, _ = self.posterior([path, state], training=training)
+        *prior, _ = from_blank(self.prior, path[:, :-1], training=training)
+        *posterior, _ = from_blank(self.posterior, path, training=training)
         return prior, [part[:, 1:] for part in posterior]
 
     def call(self, latents, training=False):
         """Next frames, from true pasts."""
-        past = self.scale(latents)[:, :-1]
         prior, posterior = self.beliefs(latents, training)
         self.kl = ops.mean(ops.sum(kl_between(*posterior, *prior), axis=-1))
         z = reparameterise(*posterior, self.seed_generator) if training else prior[0]
-        return self.predictor([past, z, blank(past, self.config.units)], training=training)[0]
+        return from_blank(self.predictor, self.scale(latents)[:, :-1], z, training=training)[0]
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        """Squared error summed over latent dimensions, plus beta times the divergence summed over dimensions of z.
+        """Squared error summed over latent dimensions, plus beta times the divergence, summed likewise.
 
         Args:
             x: float `(B, T, latent_dim)`, clips.
@@ -319,15 +320,14 @@ class LatentSVG(keras.Model):
             CourseError: see `check_past`.
         """
         check_past(latents, frames, self.config, shortest=2)
-        path, draws = self.scale(latents), np.random.default_rng(seed)
-        z, _, _ = self.posterior([path, blank(path, self.config.belief_units)])  # of the past it knows all
-        _, state = self.predictor([path[:, :-1], z[:, 1:], blank(path, self.config.units)])
-        belief, made = blank(path, self.config.belief_units), []
+        path, draws, made = self.scale(latents), keras.random.SeedGenerator(seed), []
+        z, _, _ = from_blank(self.posterior, path)  # of the past it knows all
+        _, state = from_blank(self.predictor, path[:, :-1], z[:, 1:])
+        z_mean, z_log_var, belief = from_blank(self.prior, path)
         for _ in range(frames):
-            z_mean, z_log_var, belief = self.prior([path, belief])
-            noise = draws.normal(size=(len(latents), 1, self.config.z_dim)).astype("float32")
-            z = z_mean[:, -1:] + ops.exp(z_log_var[:, -1:] / 2) * noise
+            z = reparameterise(z_mean[:, -1:], z_log_var[:, -1:], draws)
             path, state = self.predictor([path[:, -1:], z, state])
+            z_mean, z_log_var, belief = self.prior([path, belief])
             made.append(path)
         return ops.convert_to_numpy(self.scale.undo(ops.concatenate(made, axis=1)))
 
@@ -353,8 +353,9 @@ def check_past(latents, frames, config, shortest=1):
 
 
 def fit_rnn(model, z_mean, z_log_var, steps, seed=0, checkpoint=None, log_steps=50):
-    """Measures the latents' scale and trains a recurrent model on whole clips: Adam with a step size of 0.002 that falls to 0
-    along a cosine, gradients cut at length 1, batches of 64 clips.
+    """Measures the latents' scale and trains a recurrent model on whole clips.
+
+    Adam with a step size of 0.005 that falls to 0 along a cosine; gradients longer than 1 are cut to 1; batches of 64 clips.
 
     Args:
         model: `LatentGRU` or `LatentSVG`.
@@ -369,7 +370,7 @@ def fit_rnn(model, z_mean, z_log_var, steps, seed=0, checkpoint=None, log_steps=
         The history of `training.fit`.
     """
     model.scale.adapt(z_mean, z_log_var)
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+    rate = keras.optimizers.schedules.CosineDecay(5e-3, steps)
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), jit_compile=False)
 
     def batches(first):
@@ -410,7 +411,9 @@ def decode_all(vae, latents):
 
 
 def future_errors(truth, made):
-    """How far futures lie from what happened: squared error summed over a frame's pixels, from 0 to 1 each, mean over frames.
+    """How far futures lie from what happened: squared error summed over pixels, averaged over frames.
+
+    Pixels go from 0 to 1.
 
     Args:
         truth: uint8 `(N, F, H, W, C)`.
@@ -465,11 +468,12 @@ def around_first_wall(values, wall, after=4):
     """
     distance = np.arange(values.shape[1]) - wall[:, None]
     used = wall[:, None] >= 0
-    return float(values[used & (distance <= 0)].mean()), float(values[used & (distance > 0) & (distance <= after)].mean())
+    before, behind = used & (distance <= 0), used & (distance > 0) & (distance <= after)
+    return float(values[before].mean()), float(values[behind].mean())
 
 
 def prior_variance(model, latents):
-    """How unsure the prior is of each frame before it comes: its variance, as a multiple of the posterior's.
+    """How unsure the prior is of each frame before it comes: its variance in units of the posterior's.
 
     A dimension of z has no unit, because what comes after it may stretch or shrink it at will, at every frame anew. What the
     posterior leaves open is the natural unit: 1 where the prior knows as much as one who has seen the frame.
@@ -519,12 +523,12 @@ def drift(past, made, judge, digit, windows=4):
     total = frames.sum(axis=(2, 3))
     mass = np.maximum(total, 1e-9)[..., None]
     place = np.arange(frames.shape[2])
-    centre = np.stack([frames.sum(axis=2) @ place, frames.sum(axis=3) @ place], axis=-1) / mass  # (N, 1 + F, 2), x and y
+    moments = np.stack([frames.sum(axis=2) @ place, frames.sum(axis=3) @ place], axis=-1)  # (N, 1 + F, x y)
     named = judged(judge, made.reshape(-1, *made.shape[2:]))["digit"].argmax(axis=1).reshape(made.shape[:2])
     measured = {
         "digit_kept": named == digit[:, None],
         "brightness": total[:, 1:] / past.sum(axis=(2, 3, 4)).mean(axis=1)[:, None],
-        "speed": np.linalg.norm(np.diff(centre, axis=1), axis=-1),
+        "speed": np.linalg.norm(np.diff(moments / mass, axis=1), axis=-1),
     }
     return {name: value.reshape(len(made), windows, -1).mean(axis=(0, 2)) for name, value in measured.items()}
 
@@ -594,7 +598,8 @@ def examine_long(model, vae, clips):
     past = clips.frames[:, :CONTEXT_FRAMES]
     made = decode(vae, model.rollout(encode(vae, past)[0], 100))
     measured = drift(past, made, zoo.load("judge-digits-32"), clips.states["digit"][:, 0])
-    return {f"{name}_{end}": float(value[i]) for name, value in measured.items() for end, i in ((25, 0), (100, -1))}
+    ends = {"25": 0, "100": -1}
+    return {f"{name}_{end}": float(value[i]) for name, value in measured.items() for end, i in ends.items()}
 
 
 class _LatentRecipe:
