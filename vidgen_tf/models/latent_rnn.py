@@ -230,7 +230,7 @@ class LatentGRU(keras.Model):
 
 
 class LatentSVG(keras.Model):
-    """Stochastic video generation with a learned prior: a predictor that is told the news, in a few numbers z.
+    """Stochastic video generation with a learned prior: a predictor that is told the news in some z.
 
     In training z comes from a posterior that has seen the very frame to be predicted; a prior that has not learns to foretell
     what the posterior will say, and stands in for it where there is no such frame yet.
@@ -436,7 +436,7 @@ def spread(made):
     Returns:
         float array `(N, F)`; 0 where all agree.
     """
-    return np.stack([(futures / np.float32(255)).var(axis=0).sum(axis=(1, 2, 3)) for futures in made])
+    return np.stack([clip.var(axis=0).sum(axis=(1, 2, 3)) for clip in made]) / 255**2
 
 
 def first_wall(bounce, past):
