@@ -55,6 +55,17 @@ def test_the_work_of_a_convolution_is_its_kernel_at_every_place():
     assert bench.forward_flops(model) == 2 * 3 * 3 * 3 * 5 * 4 * 4 + 2 * 4 * 4 * 5 * 2 * 4 * 4
 
 
+def test_the_work_of_a_recurrent_model_is_that_of_its_frames():
+    from vidgen_tf.models.latent_rnn import LatentRNNConfig, build_predictor
+
+    model = build_predictor(LatentRNNConfig(latent_dim=3, units=5), z_dim=2)
+    for_one_frame = 2 * (5 * 15 + 5 * 15 + 5 * 3)  # three gates read three latents and two of z, and five of the state
+    assert bench.forward_flops(model) == for_one_frame
+    assert bench.step_flops(model, times=7) == 3 * 7 * for_one_frame
+    model, data = {name: build for name, build, _ in bench.MODELS}["stochastic GRUs, 24 latents"](8)
+    assert bench._times(data) == 24 and bench._times(data.map(lambda paths: (paths, paths))) == 1
+
+
 def test_the_work_of_a_gan_counts_its_penalties():
     from vidgen_tf.models import gan
 

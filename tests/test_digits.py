@@ -153,6 +153,31 @@ def test_random_walls_change_the_future_only():
     assert (sure.frames[:, -1] != unsure.frames[:, -1]).any(axis=(1, 2, 3)).mean() > 0.8
 
 
+def test_futures_go_on_as_the_clips_up_to_the_first_wall_and_part_there():
+    clips = digits.make_canonical(60, seed=9, size=32, frames=20, digits=1, random_walls=True)
+    futures = digits.futures(clips, 12, 15, seed=1, after=5)
+    assert futures.shape == (60, 12, 15, 32, 32, 1) and futures.dtype == np.uint8
+    met = clips.states["bounce"][:, 4:, 0]
+    wall = np.where(met.any(axis=1), met.argmax(axis=1), 15)  # in frames after the last one of the past
+    for future, clip, known in zip(futures, clips.frames[:, 5:], wall, strict=True):
+        np.testing.assert_array_equal(future[:, :known], np.broadcast_to(clip[:known], (12, known, 32, 32, 1)))
+        if known < 13:
+            assert (future[1:, known + 1] != future[0, known + 1]).any(axis=(1, 2, 3)).sum() > 5
+    assert (wall == 0).sum() > 3 and (wall > 3).sum() > 20
+    np.testing.assert_array_equal(futures, digits.futures(clips, 12, 15, seed=1, after=5))
+    assert (futures != digits.futures(clips, 12, 15, seed=2, after=5)).any()
+
+
+def test_futures_are_as_likely_as_the_clips_themselves():
+    """The truth is one more draw: among 9 futures it is as often the one that ends highest as any other."""
+    clips = digits.make_canonical(600, seed=10, size=32, frames=20, digits=1, random_walls=True)
+    futures = digits.futures(clips, 9, 15, seed=3, after=5)[:, :, -1]
+    top = np.concatenate([futures, clips.frames[:, None, -1]], axis=1).any(axis=(3, 4)).argmax(axis=2)  # the first row with ink
+    above, level = (top[:, :9] < top[:, 9:]).sum(axis=1), (top[:, :9] == top[:, 9:]).sum(axis=1)
+    rank = above + np.floor(np.random.default_rng(0).random(600) * (level + 1)).astype(int)  # ties are broken by lot
+    assert chisquare(np.bincount(rank, minlength=10)).pvalue > 1e-3
+
+
 def test_pixels_are_the_brightest_of_the_pictures(canonical):
     for frames, drawn, pictures in zip(canonical.frames[:10], *(canonical.states[k] for k in ("drawn", "picture")), strict=False):
         for frame, corners in zip(frames[..., 0], drawn, strict=True):
@@ -270,6 +295,10 @@ def test_captions():
         (lambda: digits.make_canonical(1, seed=0, digits=0), "digits=0"),
         (lambda: digits.make_canonical(1, seed=0, frames=0), "frames=0"),
         (lambda: digits.stills(size=0), "size=0"),
+        (lambda: digits.futures(digits.make_canonical(1, seed=0, frames=3), 0, 2, seed=0, after=3), "count=0"),
+        (lambda: digits.futures(digits.make_canonical(1, seed=0, frames=3), 1, 0, seed=0, after=3), "frames=0"),
+        (lambda: digits.futures(digits.make_canonical(1, seed=0, frames=3), 1, 2, seed=0, after=0), "after=0"),
+        (lambda: digits.futures(digits.make_canonical(1, seed=0, frames=3), 1, 2, seed=0, after=4), "no past of 4"),
         (lambda: digits.make(1, seed=0, split="dev"), "train, validation or test"),
         (lambda: digits.stills(source="svhn"), "scikit-learn or mnist"),
     ],

@@ -44,7 +44,7 @@ def _measurements(seconds):
         model, data = build(batch)
         feeds = batches_per_second(data, seconds)
         steps = steps_per_second(model, data, seconds)
-        share = batch * step_flops(model) * steps / peak
+        share = batch * step_flops(model, _times(data)) * steps / peak
         yield f"train {name}", steps, "steps/s", f" of {batch}, {share:.0%} of the matrix rate"
         yield f"feed {name}", feeds, "batches/s", f", {feeds / steps:.0f} times what the model takes"
 
@@ -132,11 +132,12 @@ def steps_per_second(model, data, seconds):
     return rate(max(20, int(seconds * rate(20))))
 
 
-def step_flops(model):
+def step_flops(model, times=1):
     """The work of a training step for one item: a backward pass costs twice a forward one, or once to the pictures alone.
 
     Args:
         model: built `keras.Model`, or `vidgen_tf.models.gan.GAN`.
+        times: how often an item passes through the model, once for each of its frames where they are read one by one.
 
     Returns:
         float, floating point operations.
@@ -144,7 +145,7 @@ def step_flops(model):
     from .models.gan import GAN
 
     if not isinstance(model, GAN):
-        return 3 * forward_flops(model)
+        return 3 * times * forward_flops(model)
     generator, discriminator = forward_flops(model.generator), forward_flops(model.discriminator)
     gamma, every = model.penalty
     # The generator runs twice and learns once; the discriminator rates four batches, learns from two and leads back through one.
@@ -153,10 +154,10 @@ def step_flops(model):
 
 
 def forward_flops(model):
-    """The work of a forward pass for one item: two operations for each use of a weight of a dense or convolution kernel.
+    """The work of a forward pass for one item: two operations for each use of a weight of a dense, convolution or GRU kernel.
 
     Args:
-        model: built `keras.Model`; an item of a ConvLSTM is a clip of 20 frames.
+        model: built `keras.Model`. An item of a ConvLSTM is a clip of 20 frames; of recurrent models of latents, a single frame.
 
     Returns:
         int, floating point operations.
@@ -173,10 +174,18 @@ def forward_flops(model):
     for layer in model._flatten_layers():
         if isinstance(layer, layers.Dense):
             total += 2 * math.prod(layer.kernel.shape)
+        elif isinstance(layer, layers.GRUCell):
+            total += 2 * (math.prod(layer.kernel.shape) + math.prod(layer.recurrent_kernel.shape))
         elif isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):
             grid = layer.output if isinstance(layer, layers.Conv2D) else layer.input  # where the kernel is laid, or stamped
             total += 2 * math.prod(layer.kernel.shape) * math.prod(grid.shape[1:3])
     return total
+
+
+def _times(data):
+    """How many frames an item has, if the batches are paths `(B, T, D)`, whose frames are read one by one; else 1."""
+    shape = getattr(data.element_spec, "shape", ())
+    return shape[1] if len(shape) == 3 else 1
 
 
 def _noise(*shape):
@@ -243,7 +252,7 @@ def _predictor(recipe, batch):
     maker = getattr(convlstm, recipe)()
     model = maker.build()
     model.compile(keras.optimizers.Adam(1e-3), loss=convlstm.crisp_loss, jit_compile=False)
-    return model, convlstm.fresh_batches(model, maker.world, batch)
+    return model, convlstm.fresh_batches(model, maker.drawn, batch)
 
 
 def _convlstm(batch):
@@ -252,6 +261,17 @@ def _convlstm(batch):
 
 def _simvp(batch):
     return _predictor("SimVPDigits", batch)
+
+
+def _latent_svg(batch):
+    import keras
+
+    from .datasets import pipeline
+    from .models.latent_rnn import LatentRNNConfig, LatentSVG
+
+    model = LatentSVG(LatentRNNConfig())
+    model.compile(keras.optimizers.Adam(2e-3), jit_compile=False)
+    return model, pipeline(np.random.default_rng(0).normal(size=(512, 24, 32)).astype(np.float32), batch_size=batch)
 
 
 # Name, function from a batch size to a compiled model and its data, batch size. Later chapters add their rows.
@@ -264,4 +284,5 @@ MODELS = [
     ("VAE, 32x32 RGB", _vae, 64),
     ("ConvLSTM, 19 frames of 64x64", _convlstm, 8),
     ("SimVP, 10 frames of 64x64", _simvp, 16),
+    ("stochastic GRUs, 24 latents", _latent_svg, 64),
 ]

@@ -74,6 +74,14 @@ DATASETS = {
     "moving-digits": Dataset(
         "digits", {"train": 2000, "validation": 250, "test": 500}, seed=210, function="make_canonical", split_option=True
     ),
+    "random-digits": Dataset(
+        "digits",
+        {"train": 4000, "validation": 250, "test": 500},
+        seed=220,
+        options={"size": 32, "frames": 24, "digits": 1, "random_walls": True},
+        function="make_canonical",
+        split_option=True,
+    ),
     "faces": Dataset("faces", {"train": 2000, "validation": 250, "test": 250}, seed=300, options={"size": 64}),
     "faces-32": Dataset("faces", {"train": 4000, "validation": 250, "test": 500}, seed=310, options={"size": 32}),
     "faces-28": Dataset("faces", {"train": 4000, "validation": 250, "test": 500}, seed=320, options={"size": 28, "grey": True}),

@@ -35,6 +35,8 @@ RECIPES = {
     "judge-motion-shapes": "vidgen_tf.models.motion:JudgeMotionShapes",
     "mlp-gan-digits": "vidgen_tf.models.gan:MLPGANDigits",
     "dcgan-faces": "vidgen_tf.models.dcgan:DCGANFaces",
+    "latent-gru-digits": "vidgen_tf.models.latent_rnn:LatentGRUDigits",
+    "svg-digits": "vidgen_tf.models.latent_rnn:SVGDigits",
     "vae-digits": "vidgen_tf.models.vae:VAEDigits",
     "vae-shapes": "vidgen_tf.models.vae:VAEShapes",
     "convlstm-digits": "vidgen_tf.models.convlstm:ConvLSTMDigits",

@@ -1,11 +1,13 @@
 """The world of handwritten digits: one that goes to a wall and back, or two that bounce about (Moving MNIST).
 
-`make` draws the captioned protocol, `make_canonical` the benchmark's, `stills` gives the digits themselves. Lengths are in
-pixels, time in frames; x grows to the right and y downwards. A digit is a square picture, and its position that square's top
-left corner; a digit moves in float and is drawn at the position with the fraction cut off, as in the original benchmark.
+`make` draws the captioned protocol, `make_canonical` the benchmark's, `futures` what else might have become of clips with random
+walls, `stills` gives the digits themselves. Lengths are in pixels, time in frames; x grows to the right and y downwards. A digit
+is a square picture, and its position that square's top left corner; a digit moves in float and is drawn at the position with the
+fraction cut off, as in the original benchmark.
 """
 
 import functools
+import math
 import os
 import re
 import sys
@@ -121,6 +123,41 @@ def make_canonical(
         return {"pick": u[..., 0]} | _bounce(free * u[..., 1:3], directions[:, :, 0], free, frames, anew)
 
     return _film(plan, digits * per_digit, count, seed, start, size, frames, split, source)
+
+
+def futures(clips, count, frames, *, seed, after):
+    """What else might have become of clips with random walls, and what a perfect model would give for their pasts.
+
+    The digits go on as they were, and at each wall the direction is drawn anew. Where the last frame of the past touches a wall,
+    the direction in which it leaves it is still to come, and drawn as well.
+
+    Args:
+        clips: `LabelledClips` of `make_canonical(..., random_walls=True)`.
+        count: futures of each clip, at least 1.
+        frames: frames of each future, at least 1.
+        seed: non-negative int.
+        after: how many frames of each clip are the past, at least 1.
+
+    Returns:
+        uint8 `(N, count, frames, size, size, 1)`.
+
+    Raises:
+        CourseError: an impossible count or seed, no frames, no past, or a past longer than the clips.
+    """
+    check_whole(1, count=count, frames=frames, after=after)
+    if after > clips.frames.shape[1]:
+        raise CourseError(f"These clips have {clips.frames.shape[1]} frames, so no past of {after}: choose a smaller `after`.")
+    size = clips.frames.shape[2]
+    free = _free_range(size)
+    now = {key: clips.states[key][:, after - 1].astype(np.float64) for key in ("position", "velocity")}
+    position, velocity = (value.repeat(count, axis=0) for value in now.values())  # (N*count, K, 2)
+    shape = (*position.shape[:2], frames + 1, TRIES, 2)
+    points = uniforms(seed, 0, len(position), math.prod(shape[1:])).reshape(shape)
+    anew = STRIDE * free * _directions(points)
+    positions = _bounce(position, velocity, free, frames + 1, anew)["position"][:, 1:].astype(np.float32)
+    video = np.zeros((len(position), frames, size, size), np.uint8)
+    _draw(video, clips.states["picture"].repeat(count, axis=0), positions.astype(np.int16))
+    return video.reshape(len(clips), count, frames, size, size, 1)
 
 
 def stills(split="train", size=28, source="scikit-learn"):
