@@ -358,3 +358,12 @@ def test_captions_are_read_back_to_the_states_that_wrote_them(single):
 def test_states_are_drawn_again_to_the_byte(single, canonical):
     np.testing.assert_array_equal(digits.draw(single.states), single.frames)
     np.testing.assert_array_equal(digits.draw(canonical.states, canonical.frames.shape[2]), canonical.frames)
+
+
+def test_clips_are_drawn_at_random_and_at_most_once():
+    clips = digits.make_canonical(12, seed=3, size=32)
+    some, same = clips.drawn(9, 1), clips.drawn(9, 1)
+    np.testing.assert_array_equal(some.frames, same.frames)
+    assert len({frames.tobytes() for frames in some.frames}) == 9 and len(some.states["position"]) == 9
+    with pytest.raises(CourseError, match="There are 12 such clips"):
+        clips.drawn(13, 1)

@@ -21,6 +21,7 @@ COLUMNS = {  # heading -> measure; those in brackets stand beside what real clip
     "recall (real)": "recall",
     "warping error (real)": "warping_error",
     "copies": "copies",
+    "SSIM to the future": "ssim",
     "parameters": "parameters",
     "minutes": "training_minutes",
     "clips/s": "clips_per_second",
@@ -63,9 +64,12 @@ def examine_model(name, count=500, seed=1):
     if not makes_clips(name):
         raise CourseError(f"{name} looks at clips and makes none, so there is nothing to examine.")
     zoo.checked(name)  # complains here, not in the other process
+    maker, ahead = zoo.recipe(name), {}
+    if hasattr(maker, "truth"):
+        ahead = {"reference": maker.truth(count, seed), "context_frames": maker.context_frames}
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         clips, cost = process.submit(sampled, name, count, seed).result()
-    return examine(clips, world_of(name), cost=cost, name=name)
+    return examine(clips, world_of(name), **ahead, cost=cost, name=name)
 
 
 def world_of(name):

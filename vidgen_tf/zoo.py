@@ -23,7 +23,8 @@ MANIFEST = FOLDER / "manifest.json"
 # Name -> "module:class". A recipe has the attributes `title`, `dataset` (name, split), `seed`, `steps` (a dict from budget to
 # training steps), and the methods build() -> model, train(model, steps, checkpoint) -> history,
 # sample(model, count, seed) -> list of clips, examine(model) -> dict of numbers. Where its clips sit the exam of another world
-# than its dataset's, it has `world`, a name in `exam.WORLDS`; a judge has `makes_clips` = False.
+# than its dataset's, it has `world`, a name in `exam.WORLDS`; a judge has `makes_clips` = False. A predictor
+# has `context_frames`, and truth(count, seed) -> `LabelledClips`, from whose first frames sample(model, count, seed) goes on.
 RECORDED = {"file", "sha256", "bytes", "command", "seed", "steps", "commit", "dataset", "minutes", "machine", "date", "exam"}
 RECIPES = {
     "dense-faces": "vidgen_tf.models.dense:DenseFaces",

@@ -448,18 +448,21 @@ class _PredictorRecipe:
 
     dataset = ("moving-digits", "train")
     drawn = {"seed": 210}
+    context_frames = CONTEXT
     seed = 9
 
     def train(self, model, steps, checkpoint):
         options = {"loss": crisp_loss, "checkpoint": checkpoint, "log_steps": 100}
         return fit_predictor(model, self.drawn, steps, self.batch_size, self.rate, **options)
 
+    def truth(self, count, seed):
+        """The test clips whose future `sample` predicts."""
+        return load("moving-digits", "test").drawn(count, seed)
+
     def sample(self, model, count, seed):
         """Clips of 20 frames: ten of a test clip, and ten that the model expects to follow."""
-        clips = load("moving-digits", "test").frames
-        clips = clips[np.random.default_rng(seed).choice(len(clips), count, replace=False)]
-        whole = np.concatenate([clips[:, :CONTEXT], rollout(model, clips[:, :CONTEXT])], axis=1)
-        return [Clip(frames) for frames in whole]
+        past = self.truth(count, seed).frames[:, :CONTEXT]
+        return [Clip(frames) for frames in np.concatenate([past, rollout(model, past)], axis=1)]
 
     def examine(self, model):
         """All test clips, whose digits were never seen: ten frames predicted from ten."""

@@ -606,6 +606,7 @@ class _LatentRecipe:
     """What this chapter's recipes share: clips whose digit takes a new direction at each wall, as latents of the zoo's VAE."""
 
     dataset = ("random-digits", "train")
+    context_frames = CONTEXT_FRAMES
     seed = 8
     config = LatentRNNConfig()
 
@@ -613,11 +614,16 @@ class _LatentRecipe:
         z_mean, z_log_var = encode(zoo.load("vae-digits"), load(*self.dataset).frames)
         return fit_rnn(model, z_mean, z_log_var, steps, self.seed, checkpoint, log_steps=100)
 
+    def truth(self, count, seed):
+        """The test clips that `sample` goes on from."""
+        return load(self.dataset[0], "test").drawn(count, seed)
+
     def sample(self, model, count, seed):
-        """Clips of 30 frames: five of a test clip, and how the model goes on."""
-        vae, past = zoo.load("vae-digits"), load(self.dataset[0], "test", count).frames[:, :CONTEXT_FRAMES]
+        """Clips of 24 frames: five of a test clip, and how the model goes on."""
+        vae, clips = zoo.load("vae-digits"), self.truth(count, seed).frames
+        past, ahead = clips[:, :CONTEXT_FRAMES], clips.shape[1] - CONTEXT_FRAMES
         options = {"seed": seed} if isinstance(model, LatentSVG) else {}
-        made = decode(vae, model.rollout(encode(vae, past)[0], 30 - CONTEXT_FRAMES, **options))
+        made = decode(vae, model.rollout(encode(vae, past)[0], ahead, **options))
         return [Clip(clip) for clip in np.concatenate([past, made], axis=1)]
 
 

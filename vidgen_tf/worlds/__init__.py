@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import check_whole
+from ..errors import CourseError, check_whole
 from ..video import Clip
 
 
@@ -85,6 +85,23 @@ class LabelledClips:
         n, t, h, w, c = self.frames.shape
         name = self.world.__name__.rsplit(".", 1)[-1]
         return f"LabelledClips({n} clips of {name}: {t} frames, {h}x{w} {'RGB' if c == 3 else 'grey'}, {self.fps:g} fps)"
+
+    def drawn(self, count, seed):
+        """Some of the clips, at random and each at most once.
+
+        Args:
+            count: how many.
+            seed: non-negative int.
+
+        Returns:
+            `LabelledClips`.
+
+        Raises:
+            CourseError: more than there are.
+        """
+        if count > len(self):
+            raise CourseError(f"There are {len(self)} such clips: ask for no more, not for {count}.")
+        return self[np.random.default_rng(seed).choice(len(self), count, replace=False)]
 
     def optical_flow(self):
         """Exact forward flow: pixel (x, y) of frame t is at (x, y) + flow in frame t+1.
