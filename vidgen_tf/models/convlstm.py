@@ -491,9 +491,9 @@ class SimVPDigits(_PredictorRecipe):
     """How the zoo's "simvp-digits" is trained."""
 
     title = "Convolutions alone: two digits that bounce about, 64x64 grey, 10 frames after 10"
-    steps = {"fast": 600, "full": 6000}
+    steps = {"fast": 600, "full": 9000}
     batch_size, rate = 16, 1e-3
-    config = SimVPConfig(frame_size=64, filters=144, blocks=6)
+    config = SimVPConfig(frame_size=64, filters=96, blocks=6)
 
     def build(self):
         """The model before training.
