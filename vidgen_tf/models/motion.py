@@ -20,7 +20,8 @@ class MotionJudgeConfig:
     """Sizes of a judge of motion."""
 
     shape: tuple[int, int, int, int]  # frames, height, width, channels of a clip
-    classes: dict[str, int]  # what is judged -> number of classes
+    classes: dict[str, int]  # what is judged of a clip -> number of classes
+    looks: dict[str, int]  # what is judged of its frames, whatever their order -> number of classes
     filters: tuple[int, ...] = (16, 32, 48)  # of the convolutions on each frame; each one halves it
     frame_features: int = 64  # numbers that describe a frame
     time_filters: tuple[int, ...] = (96, 96, 96)  # of the convolutions along time; all but the first one halve it
@@ -28,15 +29,18 @@ class MotionJudgeConfig:
 
 
 def build_motion_judge(config):
-    """A classifier of clips: each frame becomes a few numbers by convolutions, then these are compared along time.
+    """A classifier of clips: each frame becomes a few numbers by convolutions, and these are compared along time.
+
+    What is in the frames is judged by the mean of these numbers over the clip: who has to name a thing notices when it becomes
+    another.
 
     Args:
         config: `MotionJudgeConfig`.
 
     Returns:
         `keras.Model` from float32 `(B, T, H, W, C)` in [-1, 1] to a dict: logits `(B, classes)` under each name of
-        `config.classes`, and `(B, features)` under "features", of mean about 0 and variance about 1 over the clips of the
-        training, real and corrupted.
+        `config.classes` and `config.looks`, and `(B, features)` under "features", of mean about 0 and variance about 1 over the
+        clips of the training, real and corrupted.
 
     References:
         Unterthiner and others, 2019, "FVD: A new metric for video generation" (that such features must see motion).
@@ -50,6 +54,8 @@ def build_motion_judge(config):
     x = layers.Dense(config.frame_features, use_bias=False)(layers.Flatten()(x))
     x = layers.ReLU()(layers.BatchNormalization()(x))
     x = ops.reshape(x, (-1, times, config.frame_features))  # (B*T, F) -> (B, T, F)
+    seen, changes = ops.mean(x, axis=1), ops.abs(x[:, 1:] - x[:, :-1])
+    x = ops.concatenate([x, ops.pad(changes, ((0, 0), (1, 0), (0, 0)))], axis=-1)  # (B, T, F) -> (B, T, 2F)
     for i, filters in enumerate(config.time_filters):
         x = layers.Conv1D(filters, 3, strides=1 if i == 0 else 2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))  # (B, T, F) -> (B, T or T/2, filters)
@@ -58,6 +64,7 @@ def build_motion_judge(config):
     features = layers.BatchNormalization(center=False, scale=False)(x)
     x = layers.ReLU()(features)
     judgements = {name: layers.Dense(classes, name=name)(x) for name, classes in config.classes.items()}
+    judgements |= {name: layers.Dense(classes, name=name)(seen) for name, classes in config.looks.items()}
     return keras.Model(clip, judgements | {"features": features}, name="motion_judge")
 
 
@@ -124,10 +131,11 @@ def _others(clips, rng):
 
 
 class _MotionJudge(_Judge):
-    """What the recipes of the judges of motion share; `_motions(states)` gives the labels under each motion judged."""
+    """What the recipes of the judges of motion share; `_motions(states)` gives the labels under each motion judged, and
+    `_looks(states)` those under what is seen in the frames."""
 
     seed = 3
-    steps = {"fast": 500, "full": 1500}
+    steps = {"fast": 500, "full": 2000}
 
     def build(self):
         return build_motion_judge(self.config)
@@ -139,8 +147,8 @@ class _MotionJudge(_Judge):
             split: "train", "validation" or "test".
 
         Returns:
-            uint8 `(2N, 16, 32, 32, C)`, and a dict to int32 `(2N,)`: "order", index into `ORDERS`, and the motions. -1 where the
-            corruption doesn't show, because nothing moves, or leaves no motion to be judged.
+            uint8 `(2N, 16, 32, 32, C)`, and a dict to int32 `(2N,)`: "order", index into `ORDERS`, the motions, and what is seen.
+            -1 where the corruption doesn't show, because nothing moves, or leaves no motion, or no one thing, to be judged.
         """
         clips = load(self.dataset[0], split, self.clips if split == "train" else None)
         frames, order = np.empty_like(clips.frames), self._orders(clips.states)
@@ -149,9 +157,11 @@ class _MotionJudge(_Judge):
             frames[these] = corrupted(clips[these], ORDERS[kind], self.seed)
         order[(frames == clips.frames).all(axis=(1, 2, 3, 4))] = -1
         moves = np.isin(order, [ORDERS.index("changed"), ORDERS.index("flickering")])  # as it did
+        same = ~np.isin(order, [ORDERS.index("spliced"), ORDERS.index("changed")])
         labels = {"order": np.concatenate([np.zeros(len(clips)), order])}
-        for name, label in self._motions(clips.states).items():
-            labels[name] = np.concatenate([label, np.where(moves, label, -1)])
+        for found, kept in ((self._motions(clips.states), moves), (self._looks(clips.states), same)):
+            for name, label in found.items():
+                labels[name] = np.concatenate([label, np.where(kept, label, -1)])
         return np.concatenate([clips.frames, frames]), {name: label.astype(np.int32) for name, label in labels.items()}
 
     def _orders(self, states):
@@ -165,10 +175,17 @@ class JudgeMotionDigits(_MotionJudge):
     title = "Judge of motion: which way a digit goes, and whether its frames are in order, on 16 frames of 32x32 grey"
     dataset = ("digits", "train")
     clips = 8000
-    config = MotionJudgeConfig(shape=(16, 32, 32, 1), classes={"order": len(ORDERS) - 1, "motion": len(digits.MOTIONS)})
+    config = MotionJudgeConfig(
+        shape=(16, 32, 32, 1),
+        classes={"order": len(ORDERS) - 1, "motion": len(digits.MOTIONS)},
+        looks={"digit": 10},
+    )
 
     def _motions(self, states):
         return {"motion": states["motion"]}
+
+    def _looks(self, states):
+        return {"digit": states["digit"][:, 0]}
 
 
 class JudgeMotionShapes(_MotionJudge):
@@ -177,11 +194,22 @@ class JudgeMotionShapes(_MotionJudge):
     title = "Judge of motion: what shapes do, and whether their frames are in order, on 16 frames of 32x32 RGB"
     dataset = ("shapes", "train")
     clips = 4000
-    config = MotionJudgeConfig(shape=(16, 32, 32, 3), classes={"order": len(ORDERS)} | dict.fromkeys(shapes.MOTIONS, 2))
+    config = MotionJudgeConfig(
+        shape=(16, 32, 32, 3),
+        classes={"order": len(ORDERS)} | dict.fromkeys(shapes.MOTIONS, 2),
+        looks=dict.fromkeys([*shapes.SHAPES, *shapes.COLORS], 2),
+    )
 
     def _motions(self, states):
         """Under each motion, whether an object does it."""
         return {name: (states["motion"] == i).any(axis=1).astype(np.int8) for i, name in enumerate(shapes.MOTIONS)}
+
+    def _looks(self, states):
+        """Under each shape and each colour, whether an object has it."""
+        found = {}
+        for key, names in {"shape": shapes.SHAPES, "color": tuple(shapes.COLORS)}.items():
+            found |= {name: (states[key] == i).any(axis=1).astype(np.int8) for i, name in enumerate(names)}
+        return found
 
     def _orders(self, states):
         """Half of the clips in which something falls are played backwards: it falls up."""
