@@ -106,6 +106,18 @@ def test_a_model_of_the_zoo_sits_the_exam(tmp_path, capsys):
     assert Clip.load(tmp_path / "x.png").frames.shape[0] == 16
 
 
+@pytest.mark.slow
+def test_a_predictor_is_held_against_the_true_future(monkeypatch):
+    monkeypatch.setattr(exam, "WARPED", 2)
+    report = scoreboard.examine_model("latent-gru-digits", N)
+    psnr = report.horizons["psnr_db"]
+    assert psnr.shape == report.horizons["ssim"].shape == (19,) and psnr[0] > psnr[4] + 3 > psnr[18] + 3
+    assert report.scores["psnr_db"] == pytest.approx(psnr.mean()) and 0 < report.scores["ssim"] < 1
+    assert report.scores["warping_error_exact"] > 0 and report.real["warping_error_exact"] < 0.01
+    with pytest.raises(CourseError, match="There are 500 such clips"):
+        scoreboard.examine_model("latent-gru-digits", 501)
+
+
 def test_all_shipped_models_that_make_clips_are_examined_world_by_world(monkeypatch):
     asked = []
     monkeypatch.setattr(scoreboard, "examine_model", lambda *arguments: asked.append(arguments) or arguments[0])
