@@ -57,7 +57,8 @@ def ssim(reference, frames, data_range=255.0, window=7):
     """
     a, b = of_one_shape(reference, frames)
     if window < 3 or window % 2 == 0 or a.ndim < 3 or window > min(a.shape[-3:-1]):
-        raise CourseError(f"SSIM needs an odd window from 3 to the size of the frames (..., H, W, C), got {window}, {a.shape}.")
+        message = "SSIM needs an odd window from 3 to the size of the frames (..., H, W, C)"
+        raise CourseError(f"{message}, got {window} and {a.shape}.")
     if a.ndim > 4:  # clip by clip, to hold few windows in memory
         return np.stack([ssim(one, other, data_range, window) for one, other in zip(a, b)])
     mean_a, mean_b = window_means(a, window), window_means(b, window)
@@ -71,7 +72,7 @@ def ssim(reference, frames, data_range=255.0, window=7):
 
 
 def window_means(x, window):
-    """Means over all squares that lie within a picture, by differences of running sums: however large the squares, as quick.
+    """Means over all squares that lie within a picture, by differences of running sums.
 
     Args:
         x: float array `(..., H, W, C)`.
@@ -411,15 +412,14 @@ def frechet_distance(features_a, features_b):
     """
     a, b = np.asarray(features_a, np.float64), np.asarray(features_b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) <= a.shape[1]:
-        raise CourseError(
-            f"A Fréchet distance compares features (n, d) and (m, d) with more rows than columns, got {a.shape} and {b.shape}."
-        )
+        message = "A Fréchet distance compares features (n, d) and (m, d) with more rows than columns"
+        raise CourseError(f"{message}, got {a.shape} and {b.shape}.")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise CourseError("A Fréchet distance needs finite features, and some are not: has the model diverged?")
+        raise CourseError("A Fréchet distance needs finite features; some are not: has the model diverged?")
     covariance_a, covariance_b = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
     values, vectors = np.linalg.eigh(covariance_a)
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    # C_a C_b has the eigenvalues of the symmetric root(C_a) C_b root(C_a), whose roots are real and at least 0.
+    # C_a C_b has the eigenvalues of the symmetric root(C_a) C_b root(C_a), and these are real and at least 0.
     shared = np.linalg.eigvalsh(root @ covariance_b @ root)
     spread = np.trace(covariance_a) + np.trace(covariance_b) - 2 * np.sqrt(np.maximum(shared, 0)).sum()
     return float(np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2) + max(spread, 0.0))
