@@ -34,7 +34,7 @@ def psnr(reference, frames, data_range=255.0):
 
 
 def ssim(reference, frames, data_range=255.0, window=7):
-    """Structural similarity of each frame: how alike brightness, contrast and pattern are, window by window.
+    """Structural similarity of each frame: how alike brightness, contrast and pattern are, by windows.
 
     `(2 m_a m_b + c1)(2 s_ab + c2) / ((m_a^2 + m_b^2 + c1)(s_a^2 + s_b^2 + c2))` with the means m, deviations s and covariance
     s_ab in a square window, c1 = (0.01 data_range)^2 and c2 = (0.03 data_range)^2; the mean over all windows and channels. Two
