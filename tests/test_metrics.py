@@ -26,6 +26,13 @@ def test_psnr_is_scikit_images_for_each_frame():
         metrics.psnr(a, b[0])
 
 
+@pytest.mark.parametrize("window", [1, 3, 7])
+def test_window_means_are_scipys_wherever_the_whole_window_lies_within(window):
+    x, margin = noise(2, 9, 7, 3), window // 2
+    theirs = scipy.ndimage.uniform_filter(x, (0, window, window, 0))[:, margin : 9 - margin, margin : 7 - margin]
+    np.testing.assert_allclose(metrics.window_means(x, window), theirs, atol=1e-12)
+
+
 @pytest.mark.parametrize("shape, data_range", [((24, 20, 3), 255), ((9, 9, 1), 255), ((16, 16, 1), 2)])
 def test_ssim_is_scikit_images_for_each_frame(shape, data_range):
     a = np.random.default_rng(2).uniform(0, data_range, (2, 3, *shape))

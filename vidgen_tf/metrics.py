@@ -27,14 +27,14 @@ def psnr(reference, frames, data_range=255.0):
     References:
         Huynh-Thu and Ghanbari, 2008, "Scope of validity of PSNR in image/video quality assessment".
     """
-    reference, frames = _alike(reference, frames)
+    reference, frames = of_one_shape(reference, frames)
     error = np.mean((reference - frames) ** 2, axis=(-3, -2, -1))
     with np.errstate(divide="ignore"):
         return 10 * np.log10(data_range**2 / error)
 
 
 def ssim(reference, frames, data_range=255.0, window=7):
-    """Structural similarity of each frame: how alike brightness, contrast and pattern are, window by window.
+    """Structural similarity of each frame: how alike brightness, contrast and pattern are, by windows.
 
     `(2 m_a m_b + c1)(2 s_ab + c2) / ((m_a^2 + m_b^2 + c1)(s_a^2 + s_b^2 + c2))` with the means m, deviations s and covariance
     s_ab in a square window, c1 = (0.01 data_range)^2 and c2 = (0.03 data_range)^2; the mean over all windows and channels. Two
@@ -55,23 +55,35 @@ def ssim(reference, frames, data_range=255.0, window=7):
     References:
         Wang, Bovik, Sheikh and Simoncelli, 2004, "Image quality assessment: from error visibility to structural similarity".
     """
-    a, b = _alike(reference, frames)
+    a, b = of_one_shape(reference, frames)
     if window < 3 or window % 2 == 0 or a.ndim < 3 or window > min(a.shape[-3:-1]):
-        raise CourseError(f"SSIM needs an odd window from 3 to the size of the frames (..., H, W, C), got {window}, {a.shape}.")
+        message = "SSIM needs an odd window from 3 to the size of the frames (..., H, W, C)"
+        raise CourseError(f"{message}, got {window} and {a.shape}.")
     if a.ndim > 4:  # clip by clip, to hold few windows in memory
         return np.stack([ssim(one, other, data_range, window) for one, other in zip(a, b)])
-    mean_a, mean_b = _window_means(a, window), _window_means(b, window)
+    mean_a, mean_b = window_means(a, window), window_means(b, window)
     unbiased = window**2 / (window**2 - 1)
-    spread_a = unbiased * (_window_means(a * a, window) - mean_a * mean_a)
-    spread_b = unbiased * (_window_means(b * b, window) - mean_b * mean_b)
-    shared = unbiased * (_window_means(a * b, window) - mean_a * mean_b)
+    spread_a = unbiased * (window_means(a * a, window) - mean_a * mean_a)
+    spread_b = unbiased * (window_means(b * b, window) - mean_b * mean_b)
+    shared = unbiased * (window_means(a * b, window) - mean_a * mean_b)
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    alike = (2 * mean_a * mean_b + c1) * (2 * shared + c2)
-    return np.mean(alike / ((mean_a**2 + mean_b**2 + c1) * (spread_a + spread_b + c2)), axis=(-3, -2, -1))
+    likeness = (2 * mean_a * mean_b + c1) * (2 * shared + c2)
+    return np.mean(likeness / ((mean_a**2 + mean_b**2 + c1) * (spread_a + spread_b + c2)), axis=(-3, -2, -1))
 
 
-def _window_means(x, window):
-    """Means over all squares that lie within a picture `(..., H, W, C)`, by differences of running sums."""
+def window_means(x, window):
+    """Means over all squares that lie within a picture, by differences of running sums.
+
+    Args:
+        x: float array `(..., H, W, C)`.
+        window: side of the squares in px, from 1 to H and W.
+
+    Returns:
+        float array `(..., H - window + 1, W - window + 1, C)`.
+
+    References:
+        Crow, 1984, "Summed-area tables for texture mapping".
+    """
     for axis in (-3, -2):
         sums = np.cumsum(x, axis=axis)
         sums = np.concatenate([np.zeros_like(np.take(sums, [0], axis=axis)), sums], axis=axis)
@@ -266,7 +278,7 @@ def nearest(frames, training_frames):
     Raises:
         CourseError: frames of different sizes.
     """
-    _alike(frames[:1], training_frames[:1])
+    of_one_shape(frames[:1], training_frames[:1])
     a = np.asarray(frames, np.float32).reshape(len(frames), -1)
     b = np.asarray(training_frames, np.float32).reshape(len(training_frames), -1)
     squared = (a * a).sum(1)[:, None] - 2 * a @ b.T + (b * b).sum(1)  # |a - b|^2 = |a|^2 - 2 a.b + |b|^2
@@ -400,21 +412,32 @@ def frechet_distance(features_a, features_b):
     """
     a, b = np.asarray(features_a, np.float64), np.asarray(features_b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) <= a.shape[1]:
-        raise CourseError(
-            f"A Fréchet distance compares features (n, d) and (m, d) with more rows than columns, got {a.shape} and {b.shape}."
-        )
+        message = "A Fréchet distance compares features (n, d) and (m, d) with more rows than columns"
+        raise CourseError(f"{message}, got {a.shape} and {b.shape}.")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise CourseError("A Fréchet distance needs finite features, and some are not: has the model diverged?")
+        raise CourseError("A Fréchet distance needs finite features; some are not: has the model diverged?")
     covariance_a, covariance_b = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
     values, vectors = np.linalg.eigh(covariance_a)
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    # C_a C_b has the eigenvalues of the symmetric root(C_a) C_b root(C_a), whose roots are real and at least 0.
+    # C_a C_b has the eigenvalues of the symmetric root(C_a) C_b root(C_a), and these are real and at least 0.
     shared = np.linalg.eigvalsh(root @ covariance_b @ root)
     spread = np.trace(covariance_a) + np.trace(covariance_b) - 2 * np.sqrt(np.maximum(shared, 0)).sum()
     return float(np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2) + max(spread, 0.0))
 
 
-def _alike(a, b):
+def of_one_shape(a, b):
+    """Two videos as numbers that can be subtracted without wrapping round, as uint8 would.
+
+    Args:
+        a: array.
+        b: array of the same shape.
+
+    Returns:
+        Both as float64 arrays.
+
+    Raises:
+        CourseError: arrays of different shapes.
+    """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:
         raise CourseError(f"Two videos of one shape are needed to compare them, got {a.shape} and {b.shape}.")
