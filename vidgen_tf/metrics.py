@@ -389,8 +389,9 @@ def _distances(a, b):
 
 
 def frechet_distance(features_a, features_b):
-    """How far two sets of features lie apart: the Fréchet distance between the Gaussians fitted to them,
-    `|m_a - m_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^(1/2))` with their means m and covariances C.
+    """How far two sets of features lie apart: squared Fréchet distance of Gaussians fitted to them.
+
+    It is `|m_a - m_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^(1/2))` with their means m and covariances C.
 
     The number means something only together with whose features they are and with n: two halves of one set of real videos are
     some way apart too, the further the fewer there are, so print that floor, at the same n, beside every result.

@@ -237,7 +237,7 @@ def crisp_loss(frames, logits, weight=2.0):
     Returns:
         scalar.
     """
-    absolute = ops.sum(ops.abs(frames - pixels(logits)), axis=(2, 3, 4)) / 2  # [-1, 1] is twice as wide as [0, 1]
+    absolute = ops.sum(ops.abs(frames - pixels(logits)), axis=(2, 3, 4)) / 2  # [-1, 1] is 2 wide
     return frame_loss(frames, logits) + weight * ops.mean(absolute)
 
 
@@ -422,8 +422,8 @@ def examine_future(clips, predicted):
     context, real = clips[:, :-count], clips[:, -count:]
     guesses = predicted, copy_last(context, count), np.zeros_like(real)
     error, last, zeros = (float(squared_errors(real, guess).mean()) for guess in guesses)
-    similarity = float(ssim(real, predicted).mean())
-    return {"squared_error": error, "of_copy_last": error / last, "of_zeros": error / zeros, "ssim": similarity}
+    alike = float(ssim(real, predicted).mean())
+    return {"squared_error": error, "of_copy_last": error / last, "of_zeros": error / zeros, "ssim": alike}
 
 
 def change_before(model, frames, t, seed=0):

@@ -476,7 +476,7 @@ def prior_variance(model, latents):
     """How unsure the prior is of each frame before it comes: its variance in units of the posterior's.
 
     A dimension of z has no unit, because what comes after it may stretch or shrink it at will, at every frame anew. What the
-    posterior leaves open is the natural unit: 1 where the prior knows as much as one who has seen the frame.
+    posterior leaves open is the natural unit: 1 where the prior is as sure of z as the posterior, which has seen the frame.
 
     Args:
         model: trained `LatentSVG`.
