@@ -3,6 +3,7 @@
 import concurrent.futures
 import math
 import multiprocessing
+import re
 import sys
 import time
 from pathlib import Path
@@ -114,12 +115,24 @@ def sampled(name, count, seed):
     clips = maker.sample(model, count, seed)
     cost = {"clips_per_second": count / (time.perf_counter() - start), "parameters": model.count_params()}
     cost["training_minutes"] = zoo.manifest()[name]["minutes"]
+    peak = peak_memory_mb()
+    return clips, cost if peak is None else cost | {"peak_memory_mb": peak}
+
+
+def peak_memory_mb():
+    """The most memory that this process has had at once.
+
+    Returns:
+        float, MB; None on Windows, which doesn't tell.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux ru_maxrss of a new process is at least what the process that started it had
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024 / 1e6
     try:
         import resource
     except ImportError:  # Windows
-        return clips, cost
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return clips, cost | {"peak_memory_mb": peak / (1e6 if sys.platform == "darwin" else 1e3)}
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def write_scoreboard(reports, readme=README, figure=FIGURE):
@@ -179,6 +192,8 @@ def _draw_figure(reports, path):
     axes = figure.subplots()
     for world in sorted({report.world for report in reports}):
         shown = [r for r in reports if r.world == world and r.scores.get("training_minutes") and r.real.get("content_distance")]
+        if not shown:
+            continue
         minutes = [report.scores["training_minutes"] for report in shown]
         times_real = [report.scores["content_distance"] / report.real["content_distance"] for report in shown]
         axes.scatter(minutes, times_real, label=world)
@@ -187,6 +202,9 @@ def _draw_figure(reports, path):
     axes.axhline(1, color="grey", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="content distance / real clips'")
     axes.margins(0.2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
     axes.legend(title="world")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, metadata={"Software": None})
