@@ -59,7 +59,8 @@ def test_the_work_of_a_recurrent_model_is_that_of_its_frames():
     from vidgen_tf.models.latent_rnn import LatentRNNConfig, build_predictor
 
     model = build_predictor(LatentRNNConfig(latent_dim=3, units=5), z_dim=2)
-    for_one_frame = 2 * (5 * 15 + 5 * 15 + 5 * 3)  # three gates read three latents and two of z, and five of the state
+    gates = 5 * 15 + 5 * 15  # three gates read three latents and two of z, and five of the state
+    for_one_frame = 2 * (gates + 5 * 5 + 5 * 3)
     assert bench.forward_flops(model) == for_one_frame
     assert bench.step_flops(model, times=7) == 3 * 7 * for_one_frame
     model, data = {name: build for name, build, _ in bench.MODELS}["stochastic GRUs, 24 latents"](8)
