@@ -163,7 +163,7 @@ def test_prompts_become_clips_on_the_command_line(folder, capsys):
     start = ["sample", "text-to-video", "--weights", str(folder), "-o", str(folder / "made.webp")]
     assert main([*start, "--prompt", PROMPTS[1], "--seed", "4"]) == 0
     one = Clip.load(folder / "made.webp")
-    assert one.frames.shape[:3] == (16, 128, 128)
+    assert one.frames.shape[:3] == (16, 192, 192) and one.caption == PROMPTS[1]
     assert main([*start, "--prompts", str(folder / "prompts.txt")]) == 0
     assert Clip.load(folder / "made.webp").frames.shape[0] == 16 and "wrote" in capsys.readouterr().out
     clips = T.film(PROMPTS, seed=4, folder=folder)

@@ -194,7 +194,8 @@ def _sample(options):
     if options.n is not None and options.n < 1:
         raise CourseError(f"-n must be at least 1, got {options.n}.")
     if options.name == "text-to-video":
-        return _save(video.grid(_filmed(options)), options.output)
+        clips = _filmed(options)
+        return _save(clips[0] if len(clips) == 1 else video.grid(clips), options.output)  # one keeps its caption
     if options.prompt or options.prompts or options.guidance is not None:
         raise CourseError(f"Prompts and guidance are for text-to-video, not for {options.name}.")
     maker, count = zoo.recipe(options.name), options.n or 16
