@@ -34,7 +34,6 @@ def trained(steps, checkpoint=None, ema=0.9, callbacks=()):
     training.set_seed(3)
     model = D.LatentDiffusion(SHALLOW)
     options = {
-        "jit_compile": False,
         "batch_size": 8,
         "ema": ema,
         "seed": 4,
@@ -263,7 +262,7 @@ def test_training_learns_what_the_clips_have_in_common():
     line = np.float32([1, -1, 0.5]) * RNG.normal(size=(400, 5, 1)).astype("float32")
     training.set_seed(0)
     model = D.LatentDiffusion(dataclasses.replace(SHALLOW, width=32, own_levels=0.0))
-    D.fit_diffusion(model, line, 300, rate=3e-3, ema=0.97, seed=0, jit_compile=False, log_steps=100)
+    D.fit_diffusion(model, line, 300, rate=3e-3, ema=0.97, seed=0, log_steps=100)
     made = model.sample(100, seed=1)
     along = made @ np.float32([1, -1, 0.5]) / 1.5
     off = np.linalg.norm(made - along[..., None] * np.float32([1, -1, 0.5]) / 1.5, axis=-1)

@@ -22,6 +22,7 @@ from .vae import decode, encode
 
 AT_ONCE = 128  # clips that are sampled together
 WARM_UP = 100  # steps, until the step size is at its largest
+MANY = 400  # steps, from which on XLA's compiling of a step is worth its seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +86,7 @@ def velocity_to_clip(velocity, noisy, t):
 
 
 def noise_to_velocity(noise, noisy, t):
-    """The velocity `noise - clip` of a mixture, from the noise that is in it: what a DDPM predicts, in other clothes.
+    """The velocity of a mixture, from the noise that is in it: what a DDPM predicts, in other clothes.
 
     Args:
         noise: float `(..., D)`.
@@ -116,7 +117,7 @@ def ddpm_rates(t):
 
 
 def sinusoids(places, width, slowest):
-    """Numbers from -1 to 1 that tell places apart: sines and cosines, each pair slower than the one before.
+    """Numbers from -1 to 1 that tell places apart: sines and cosines, each pair slower than the last.
 
     Args:
         places: float `(...)`.
@@ -164,13 +165,15 @@ class Attention(layers.Layer):
         queries, keys, values = ops.split(self.from_frames(x), 3, axis=-1)
         if words is not None:
             more_keys, more_values = ops.split(self.from_words(words), 2, axis=-1)
-            keys, values = ops.concatenate([keys, more_keys], axis=1), ops.concatenate([values, more_values], axis=1)
+            keys = ops.concatenate([keys, more_keys], axis=1)  # (B, T, width) -> (B, T + L, width)
+            values = ops.concatenate([values, more_values], axis=1)
         q, k, v = (self.in_heads(part) for part in (queries, keys, values))
         scores = q @ ops.transpose(k, (0, 1, 3, 2)) / math.sqrt(q.shape[-1])  # (B, H, T, T + L)
         if words is not None:
             silence = ops.pad(1e9 * (1 - said), ((0, 0), (x.shape[1], 0)))  # (B, L) -> (B, T + L)
             scores = scores - silence[:, None, None]
-        heard = ops.transpose(ops.softmax(scores) @ v, (0, 2, 1, 3))  # (B, H, T, width/H) -> (B, T, H, width/H)
+        heard = ops.softmax(scores) @ v  # (B, H, T, width/H)
+        heard = ops.transpose(heard, (0, 2, 1, 3))  # -> (B, T, H, width/H)
         return self.out(ops.reshape(heard, (-1, *x.shape[1:])))
 
     def in_heads(self, x):
@@ -187,7 +190,7 @@ class Attention(layers.Layer):
 
 
 class AdaptiveNorm(layers.Layer):
-    """Layer normalisation whose scale and shift are told by a condition, with a gate for what comes of it (adaLN-zero).
+    """Layer normalisation whose scale and shift a condition tells, and a gate for the result (adaLN-zero).
 
     Args:
         width: numbers that stand for a frame.
@@ -217,7 +220,7 @@ class AdaptiveNorm(layers.Layer):
 
 
 class Block(layers.Layer):
-    """A transformer's block: frames look at one another, then each thinks for itself; a condition steers both.
+    """A transformer's block: frames look at one another, each thinks for itself, a condition steers both.
 
     Args:
         config: `DiffusionConfig`.
@@ -346,7 +349,8 @@ class LatentDiffusion(keras.Model):
         if known is not None:
             given = np.asarray(given, bool)
             if np.shape(known) != shape or given.shape != shape[1:2]:
-                raise CourseError(f"Known latents are {shape} with {shape[1]} flags, got {np.shape(known)} and {given.shape}.")
+                got = f"{np.shape(known)} and {given.shape}"
+                raise CourseError(f"Known latents are {shape} with {shape[1]} flags, got {got}.")
             levels = np.where(given, np.float32(0), levels)  # (steps + 1, 1, T)
             z[:, given] = np.asarray(self.scale(known))[:, given]
         z = (solver or euler)(velocity or self.velocity, z, levels)
@@ -371,7 +375,7 @@ def euler(velocity, z, levels):
 
 
 def heun(velocity, z, levels):
-    """As `euler`, but each piece goes along the mean of the velocities at its two ends: twice the work, a smaller error.
+    """As `euler`, but along the mean of the velocities at both ends: twice the work, a smaller error.
 
     Args:
         velocity: function from z and levels `(N or 1, T or 1)` to an array like z.
@@ -389,7 +393,7 @@ def heun(velocity, z, levels):
 
 
 class FlowMatching(keras.Model):
-    """Teaches a model the velocity, at random noise levels; what the model keeps is the average of what the student learns.
+    """Teaches a student the velocity at random noise levels; the model keeps the average of its weights.
 
     Args:
         model: `LatentDiffusion`. Its network becomes the average over the training of the student's weights.
@@ -458,7 +462,7 @@ class FlowMatching(keras.Model):
 
 
 def draw_levels(count, config, seed):
-    """Noise levels to learn from: of a share of the clips each frame has its own, the others have one for all frames.
+    """Noise levels to learn from: one for a whole clip, or, in a share of the clips, one for each frame.
 
     Args:
         count: how many clips.
@@ -484,10 +488,8 @@ def draw_levels(count, config, seed):
     return ops.where(own, draw(count, config.frames), shared)
 
 
-def fit_diffusion(
-    model, latents, steps, words=None, rate=1e-3, batch_size=64, ema=0.999, seed=0, jit_compile=True, checkpoint=None, **options
-):
-    """Trains a model of clips in latent space: AdamW with a step size that rises for 100 steps, then falls to 0 along a cosine.
+def fit_diffusion(model, latents, steps, words=None, rate=1e-3, batch_size=64, ema=0.999, seed=0, **options):
+    """Trains a model of clips: AdamW, a step size that rises for 100 steps and falls to 0 along a cosine.
 
     Args:
         model: `LatentDiffusion` whose scale has been adapted; its weights become the average over the training.
@@ -498,24 +500,25 @@ def fit_diffusion(
         batch_size: clips per step.
         ema: how much of the average is kept at each step.
         seed: order of the batches and their noise.
-        jit_compile: whether XLA compiles the step: worth its seconds where there are many steps.
-        checkpoint: path of the checkpoint file, or None.
-        **options: of `training.fit`: `log_steps`, `callbacks`.
+        **options: of `training.fit`: `checkpoint`, `log_steps`, `callbacks`.
 
     Returns:
         The history of `training.fit`.
     """
     trainer = FlowMatching(model, ema, seed)
-    schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - WARM_UP, warmup_target=rate, warmup_steps=WARM_UP)
+    falling = {"decay_steps": steps - WARM_UP, "warmup_target": rate, "warmup_steps": WARM_UP}
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, **falling)
     optimizer = keras.optimizers.AdamW(schedule, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
-    trainer.compile(optimizer, jit_compile=jit_compile)
+    trainer.compile(optimizer, jit_compile=steps >= MANY)
     arrays = (latents,) if words is None else (latents, words)
 
     def batches(first):
         data = pipeline(*arrays, batch_size=batch_size, seed=seed, first_step=first)
-        return data if words is None else data.map(lambda *batch: (batch,))  # a pair alone would be inputs and targets
+        if words is None:
+            return data
+        return data.map(lambda *batch: (batch,))  # a pair alone would be inputs and targets
 
-    return training.fit(trainer, batches, steps, checkpoint=checkpoint, **options)
+    return training.fit(trainer, batches, steps, **options)
 
 
 def sampled(model, vae, count, seed=0, **options):
