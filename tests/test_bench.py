@@ -89,3 +89,12 @@ def test_the_work_of_a_convlstm_is_its_kernels_at_every_place_of_every_frame():
     cells = 25 * (16 + 3) * 12 + 25 * (3 + 5) * 20
     head = 9 * (16 + 3 + 5) * 16
     assert bench.forward_flops(model) == 19 * 2 * 16 * (cells + head)
+
+
+def test_the_work_of_a_transformer_is_the_students_for_each_frame():
+    from vidgen_tf.models.diffusion import DiffusionConfig, FlowMatching, LatentDiffusion
+
+    trainer = FlowMatching(LatentDiffusion(DiffusionConfig(frames=5, latent_dim=3, width=8, depth=1, heads=2)))
+    block = 8 * 24 + 8 * 8 + 8 * 32 + 32 * 8 + 2 * 8 * 24  # attention, two layers that think, two norms that are told
+    others = 8 * 8 + 8 * 8 + 3 * 8 + 8 * 16 + 8 * 3  # noise level, way in, last norm, way out
+    assert bench.step_flops(trainer, times=99) == 3 * 5 * 2 * (block + others)

@@ -347,9 +347,10 @@ def test_the_world_needs_no_tensorflow():
 
 
 def test_captions_are_read_back_to_the_states_that_wrote_them(single):
-    states = digits.from_captions(single.captions)
-    for key, value in states.items():
-        np.testing.assert_array_equal(value, single.states[key], err_msg=key)
+    for captions in (single.captions, single.captions_zh):
+        states = digits.from_captions(captions)
+        for key, value in states.items():
+            np.testing.assert_array_equal(value, single.states[key], err_msg=key)
     for wrong in ("the digit 3 is moving", "the digits 3 and 4 are moving .", ""):
         with pytest.raises(CourseError, match="is no caption of this world"):
             digits.from_captions([str(single.captions[0]), wrong])

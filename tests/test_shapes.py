@@ -186,10 +186,11 @@ SHA256 = "5cc69a691d3a75c14c466165ac635bfc6859aeb0fa594f47d0f5c5f7811fcac0"
 
 
 def test_captions_are_read_back_to_the_states_that_wrote_them(clips):
-    states = shapes.from_captions(clips.captions)
-    for key, value in states.items():
-        assert value.dtype == np.int8
-        np.testing.assert_array_equal(value, clips.states[key], err_msg=key)
+    for captions in (clips.captions, clips.captions_zh):
+        states = shapes.from_captions(captions)
+        for key, value in states.items():
+            assert value.dtype == np.int8
+            np.testing.assert_array_equal(value, clips.states[key], err_msg=key)
     for wrong in ("a cat", "a small red circle", "a small red circle moves left and a large cat stays still", "", "collide"):
         with pytest.raises(CourseError, match="is no caption of this world"):
             shapes.from_captions([wrong])

@@ -46,21 +46,28 @@ def _parser():
     _add_data(commands)
 
     train = commands.add_parser("train", help="train a model of the zoo by its recipe")
-    train.add_argument("name", help="a model's name, see `zoo list`")
+    train.add_argument("name", help="a model's name, see `zoo list`; or text-to-video with --from-scratch")
     train.add_argument("--budget", choices=("fast", "full"), default="full", help="training steps (default: full)")
     train.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     train.add_argument("--folder", default="build/train", help="where weights, record and checkpoint go (default: build/train)")
     train.add_argument("--ship", action="store_true", help="put the result into the zoo, with its provenance")
+    train.add_argument("--from-scratch", action="store_true", help="of text-to-video: train its encoder as well")
+    train.add_argument("--world", choices=("digits", "shapes"), default="digits", help="from scratch (default: digits)")
     train.set_defaults(run=_train)
 
     sample = commands.add_parser("sample", help="let a model of the zoo make videos")
-    sample.add_argument("name", help="a model's name, see `zoo list`")
-    sample.add_argument("-n", type=int, default=16, help="how many clips (default: 16)")
+    sample.add_argument("name", help="a model's name, see `zoo list`; or text-to-video with --prompt or --prompts")
+    sample.add_argument("-n", type=int, help="how many clips (default: 16, or one for each prompt)")
     sample.add_argument(
         "-o", "--output", default="build/sample.mp4", help=".mp4, .gif, .webp or .png (default: build/sample.mp4)"
     )
     sample.add_argument("--seed", type=_natural, default=0)
-    sample.add_argument("--weights", help="a weight file that `train` made, instead of the shipped one")
+    sample.add_argument(
+        "--weights", help="instead of the shipped weights: a file that `train` made, or its folder if from scratch"
+    )
+    sample.add_argument("--prompt", help="of text-to-video: what to show, in English or Chinese")
+    sample.add_argument("--prompts", metavar="FILE", help="of text-to-video: a text file with a prompt in each line")
+    sample.add_argument("--guidance", type=float, help="of text-to-video: how strongly to obey (default: as examined)")
     sample.set_defaults(run=_sample)
 
     _add_exam(commands)
@@ -157,6 +164,8 @@ def _data_show(options):
 def _train(options):
     from . import zoo
 
+    if options.name == "text-to-video" or options.from_scratch:
+        return _train_from_scratch(options)
     path = zoo.train(options.name, options.budget, options.folder, options.resume)
     print(f"wrote {path} and its record {path.parent / (options.name + '.json')}")
     if options.ship:
@@ -164,18 +173,49 @@ def _train(options):
         print(f"shipped {options.name} to {zoo.FOLDER}")
 
 
+def _train_from_scratch(options):
+    if options.name != "text-to-video":
+        raise CourseError(f"Only text-to-video is trained --from-scratch, not {options.name}.")
+    if not options.from_scratch:
+        raise CourseError("Train text-to-video --from-scratch; or its transformer alone, text-to-video-digits or -shapes.")
+    if options.ship or options.resume:
+        raise CourseError("--from-scratch goes without --ship and --resume: it takes minutes, and the zoo has recipes.")
+    from .models.text_to_video import from_scratch
+
+    for row in from_scratch(options.world, options.folder):
+        print(f"{row.pop('seconds') / 60:5.1f} minutes: " + ", ".join(f"{name} {value:.2f}" for name, value in row.items()))
+    print(f"wrote the weights and curve.json to {options.folder}; let it make videos:")
+    print(f"python -m vidgen_tf sample text-to-video --weights {options.folder} --prompt ...")
+
+
 def _sample(options):
     from . import video, zoo
 
-    maker = zoo.recipe(options.name)
-    if options.n < 1:
+    if options.n is not None and options.n < 1:
         raise CourseError(f"-n must be at least 1, got {options.n}.")
+    if options.name == "text-to-video":
+        clips = _filmed(options)
+        return _save(clips[0] if len(clips) == 1 else video.grid(clips), options.output)  # one keeps its caption
+    if options.prompt or options.prompts or options.guidance is not None:
+        raise CourseError(f"Prompts and guidance are for text-to-video, not for {options.name}.")
+    maker, count = zoo.recipe(options.name), options.n or 16
     if options.weights:
         model = maker.build()
         zoo.read_weights(model, options.weights)
     else:
         model = zoo.load(options.name)
-    _save(video.grid(maker.sample(model, options.n, options.seed)), options.output)
+    _save(video.grid(maker.sample(model, count, options.seed)), options.output)
+
+
+def _filmed(options):
+    """The clips that prompts ask for."""
+    from .models.text_to_video import film
+
+    if (options.prompt is None) == (options.prompts is None):
+        raise CourseError("Say what to show: --prompt 'a red circle falls and bounces', or --prompts FILE with one in each line.")
+    prompts = [options.prompt] if options.prompts is None else [line for line in _lines(options.prompts) if line.strip()]
+    prompts = [prompt for prompt in prompts for _ in range(options.n or 1)]
+    return film(prompts, options.seed, options.guidance, options.weights)
 
 
 def _exam(options):
@@ -217,10 +257,7 @@ def _examine_files(options):
     clips = [clip for clip, _, _ in itertools.islice(itertools.chain.from_iterable(streams), options.n)]
     asked = None
     if options.captions:
-        try:
-            asked = Path(options.captions).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CourseError(f"{options.captions} can't be read as a text file.") from error
+        asked = _lines(options.captions)
     return exam.examine(clips, options.world, asked=asked)
 
 
@@ -256,6 +293,13 @@ def _bench(options):
     from .bench import bench
 
     bench(options.seconds)
+
+
+def _lines(path):
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CourseError(f"{path} can't be read as a text file.") from error
 
 
 def _names(names, known):

@@ -136,14 +136,17 @@ def step_flops(model, times=1):
     """The work of a training step for one item: a backward pass costs twice a forward one, or once to the pictures alone.
 
     Args:
-        model: built `keras.Model`, or `vidgen_tf.models.gan.GAN`.
+        model: built `keras.Model`, `vidgen_tf.models.gan.GAN` or `vidgen_tf.models.diffusion.FlowMatching`.
         times: how often an item passes through the model, once for each of its frames where they are read one by one.
 
     Returns:
         float, floating point operations.
     """
+    from .models.diffusion import FlowMatching
     from .models.gan import GAN
 
+    if isinstance(model, FlowMatching):  # every kernel is used about once for each frame, those of noise levels and words as well
+        return 3 * model.model.config.frames * forward_flops(model.student)
     if not isinstance(model, GAN):
         return 3 * times * forward_flops(model)
     generator, discriminator = forward_flops(model.generator), forward_flops(model.discriminator)
@@ -274,6 +277,28 @@ def _latent_svg(batch):
     return model, pipeline(np.random.default_rng(0).normal(size=(512, 24, 32)).astype(np.float32), batch_size=batch)
 
 
+def _flow_matching(batch, captions=None):
+    import keras
+
+    from .datasets import pipeline
+    from .models.diffusion import DiffusionConfig, FlowMatching, LatentDiffusion
+
+    model = FlowMatching(LatentDiffusion(DiffusionConfig(own_levels=0.0 if captions else 0.5), captions))
+    model.compile(keras.optimizers.AdamW(1e-3), jit_compile=True)
+    rng = np.random.default_rng(0)
+    latents = rng.normal(size=(512, 16, 32)).astype(np.float32)
+    if captions is None:
+        return model, pipeline(latents, batch_size=batch)
+    words = rng.integers(0, 100, (512, 20), dtype=np.int32)
+    return model, pipeline(latents, words, batch_size=batch).map(lambda *both: (both,))
+
+
+def _text_to_video(batch):
+    from .models.text import CaptionEncoder
+
+    return _flow_matching(batch, CaptionEncoder)
+
+
 # Name, function from a batch size to a compiled model and its data, batch size. Later chapters add their rows.
 MODELS = [
     ("dense frame generator, 64x64 RGB", _dense, 64),
@@ -285,4 +310,6 @@ MODELS = [
     ("ConvLSTM, 19 frames of 64x64", _convlstm, 8),
     ("SimVP, 10 frames of 64x64", _simvp, 16),
     ("stochastic GRUs, 24 latents", _latent_svg, 64),
+    ("flow matching, 16 latents", _flow_matching, 64),
+    ("text to video, 16 latents", _text_to_video, 64),
 ]

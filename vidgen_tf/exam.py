@@ -39,6 +39,7 @@ __all__ = [
     "frozen",
     "nearest",
     "nearest_clip",
+    "obeyed",
     "precision_recall",
     "psnr",
     "scoreboard",
@@ -238,6 +239,29 @@ def examine(clips, world, reference=None, *, asked=None, context_frames=None, co
         for key in sorted(made, key=_place)
     ]
     return Report(name, world, len(frames), rows, _picture(name, frames, yardstick), horizons, _note(world, yardstick))
+
+
+def obeyed(clips, world, asked):
+    """Whether clips show what was asked: this part of the exam alone, which takes seconds.
+
+    Args:
+        clips: N at least 100, as for `examine`.
+        world: "shapes" or "digits".
+        asked: states, captions or `LabelledClips`, as for `examine`.
+
+    Returns:
+        dict of bool arrays `(N,)`: "asked_jointly" and the other measures of `MEASURES` that begin so.
+
+    Raises:
+        CourseError: fewer than 100 clips or unusable ones, another world, unusable captions or states.
+    """
+    frames, _ = _checked(clips, "clips")
+    asked = _asked(asked, world, len(frames))
+    if asked is None:
+        raise CourseError(f"Clips of shapes and digits can be asked for, not of {world!r}.")
+    looks = _content(frames, world) if world == "digits" else {}  # shapes are told without a judge
+    tracks = physics.track(frames)
+    return _right(tracks, looks, asked, world)
 
 
 def _place(measure):
@@ -488,13 +512,11 @@ def _paths(frames, world, looks, asked):
         "kept_count": (float(physics.kept_count(tracks).mean()), len(frames)),
     }
     if world == "digits":
-        laws, right = physics.laws_of_digits(tracks), _right_digits(tracks, looks, asked)
+        laws = physics.laws_of_digits(tracks)
     else:
-        own = _own(tracks, asked) if asked else None
-        motion = None if asked is None else _carried(asked["motion"], own, present.shape)
-        laws, right = physics.laws_of_shapes(tracks, motion), _right_shapes(tracks, own, asked)
-    if right:
-        right["asked_jointly"] = np.all(list(right.values()), axis=0)
+        motion = None if asked is None else _carried(asked["motion"], _own(tracks, asked), present.shape)
+        laws = physics.laws_of_shapes(tracks, motion)
+    right = {} if asked is None else _right(tracks, looks, asked, world)
     found |= {name: (float(np.mean(value)), len(value)) for name, value in right.items()}
     return found | _kept_laws(laws, present)
 
@@ -512,10 +534,14 @@ def _kept_laws(laws, present):
     return found
 
 
+def _right(tracks, looks, asked, world):
+    """Whether each clip shows what was asked, bool `(N,)` for each thing and for all of them."""
+    right = _right_digits(tracks, looks, asked) if world == "digits" else _right_shapes(tracks, _own(tracks, asked), asked)
+    return right | {"asked_jointly": np.all(list(right.values()), axis=0)}
+
+
 def _right_digits(tracks, looks, asked):
     """Whether each clip shows what was asked, bool `(N,)` for each thing."""
-    if asked is None:
-        return {}
     digit = looks["digit"].argmax(axis=1) == asked["digit"].reshape(len(asked["digit"]), -1)[:, 0]
     return {"asked_digit": digit, "asked_motion": physics.motion_of_digits(tracks) == asked["motion"]}
 
@@ -536,8 +562,6 @@ def _carried(asked_motion, own, shape):
 
 def _right_shapes(tracks, own, asked):
     """Whether each clip shows what was asked, bool `(N,)` for each thing; of shape, size and motion, for the right colours."""
-    if asked is None:
-        return {}
     wanted = asked["color"] >= 0
     index = np.maximum(own, 0)
     shape = np.take_along_axis(tracks.shape, index, axis=1)

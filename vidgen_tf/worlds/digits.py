@@ -200,7 +200,7 @@ def from_captions(captions):
     """What captions ask for: the states that they name, read back.
 
     Args:
-        captions: sequence of N English captions of `make`.
+        captions: sequence of N captions of `make`, English or Chinese.
 
     Returns:
         dict of int8 arrays as in the states of `make`: "digit" `(N, 1)` and "motion" `(N,)`.
@@ -208,14 +208,15 @@ def from_captions(captions):
     Raises:
         CourseError: a caption that `make` doesn't write.
     """
-    found = [re.fullmatch(rf"the digit (\d) is moving ({'|'.join(MOTIONS)}) \.", str(caption)) for caption in captions]
+    forms = rf"the digit (\d) is moving ({'|'.join(MOTIONS)}) \.", rf"数字(\d)({'|'.join(MOTIONS_ZH)})移动。"
+    found = [next(filter(None, (re.fullmatch(form, str(caption)) for form in forms)), None) for caption in captions]
     if not all(found):
         wrong = str(captions[found.index(None)])
         raise CourseError(f"{wrong!r} is no caption of this world, such as 'the digit 3 is moving up then down .'")
     digit, motion = ([match[i] for match in found] for i in (1, 2))
     return {
         "digit": np.array(digit, np.int8)[:, None],
-        "motion": np.array([MOTIONS.index(name) for name in motion], np.int8),
+        "motion": np.array([(*MOTIONS, *MOTIONS_ZH).index(name) % len(MOTIONS) for name in motion], np.int8),
     }
 
 

@@ -45,6 +45,8 @@ COLORS_ZH = ("红色", "绿色", "蓝色", "黄色", "紫色", "橙色")
 SIZES_ZH = ("小", "大")
 VERBS = ("moves left", "moves right", "moves up", "moves down", "falls and bounces", "stays still")
 VERBS_ZH = ("向左移动", "向右移动", "向上移动", "向下移动", "下落并弹起", "静止不动")
+ENGLISH = (tuple(SIZES), tuple(COLORS), SHAPES, (*VERBS, "collide"), "a ({}) ({}) ({})")
+CHINESE = (SIZES_ZH, COLORS_ZH, SHAPES_ZH, (*VERBS_ZH, "相撞"), "一个({})的({})({})")
 
 
 def make(count, *, seed, start=0, size=32):
@@ -100,7 +102,7 @@ def from_captions(captions):
     """What captions ask for: the states that they name, read back.
 
     Args:
-        captions: sequence of N English captions of this world.
+        captions: sequence of N captions of this world, English or Chinese.
 
     Returns:
         dict of int8 arrays as in the states of `make`: "objects" `(N,)`; "shape", "color", "large" and "motion" `(N, 2)`, -1
@@ -112,14 +114,15 @@ def from_captions(captions):
     states = {"objects": np.zeros(len(captions), np.int8)}
     states |= {key: np.full((len(captions), 2), -1, np.int8) for key in ("shape", "color", "large", "motion")}
     for i, caption in enumerate(map(str, captions)):
-        things = re.findall(rf"a ({'|'.join(SIZES)}) ({'|'.join(COLORS)}) ({'|'.join(SHAPES)})", caption)
-        verbs = re.findall("|".join([*VERBS, "collide"]), caption) * (2 if caption.endswith(" collide") else 1)
-        if len(things) not in (1, 2) or len(verbs) != len(things):
+        sizes, colors, names, verbs, pattern = ENGLISH if caption.isascii() else CHINESE
+        things = re.findall(pattern.format("|".join(sizes), "|".join(colors), "|".join(names)), caption)
+        done = re.findall("|".join(verbs), caption) * (2 if caption.endswith(verbs[-1]) else 1)
+        if len(things) not in (1, 2) or len(done) != len(things):
             raise CourseError(f"{caption!r} is no caption of this world, such as 'a small red circle moves left'.")
         states["objects"][i] = len(things)
         for k, (size, color, shape) in enumerate(things):
-            states["large"][i, k], states["color"][i, k] = list(SIZES).index(size), list(COLORS).index(color)
-            states["shape"][i, k], states["motion"][i, k] = SHAPES.index(shape), [*VERBS, "collide"].index(verbs[k])
+            states["large"][i, k], states["color"][i, k] = sizes.index(size), colors.index(color)
+            states["shape"][i, k], states["motion"][i, k] = names.index(shape), verbs.index(done[k])
     return states
 
 

@@ -1,0 +1,220 @@
+"""Text to video: pairs held out, guidance, prompts in, clips out, and the mistakes that people make."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from vidgen_tf import datasets, exam, training, zoo
+from vidgen_tf.__main__ import main
+from vidgen_tf.errors import CourseError
+from vidgen_tf.models import text_to_video as T
+from vidgen_tf.models.diffusion import DiffusionConfig, LatentDiffusion
+from vidgen_tf.models.text import CaptionEncoder, tokenize, without
+from vidgen_tf.models.vae import VAE, VAEConfig, VAEDigits
+from vidgen_tf.video import Clip
+from vidgen_tf.worlds import digits, shapes
+
+SMALL = DiffusionConfig(width=8, depth=1, heads=2, own_levels=0.0)
+PROMPTS = ["the digit 3 is moving up then down .", "数字7先向左再向右移动。", "the digit 0 is moving"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """An untrained model whose zero-initialised parts have woken up."""
+    training.set_seed(1)
+    model = LatentDiffusion(SMALL, CaptionEncoder)
+    rng = np.random.default_rng(1)
+    model.network.set_weights([w + 0.2 * rng.normal(size=w.shape) for w in model.network.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="module")
+def vae():
+    training.set_seed(2)
+    return VAE(VAEConfig(channels=1, filters=(4, 4, 4)))
+
+
+@pytest.fixture
+def noisy():
+    return np.random.default_rng(3).normal(size=(3, 16, 32)).astype("float32"), np.full((1, 1), 0.7, "float32")
+
+
+@pytest.mark.parametrize("guidance", [1, 1.0, {"digit": 1, "motion": 1.0}, {}])
+def test_guidance_1_is_the_conditional_model(model, noisy, guidance):
+    words = tokenize(PROMPTS)
+    expected = model.network.predict_on_batch([noisy[0], np.repeat(noisy[1], 3, axis=0), words])
+    np.testing.assert_array_equal(T.guided(model, words, guidance)(*noisy), expected)
+
+
+def test_guidance_goes_on_from_the_open_caption_through_the_asked_one(model, noisy):
+    words = tokenize(PROMPTS)
+    asked, nothing = model.velocity(*noisy, words), model.velocity(*noisy)
+    assert np.abs(asked - nothing).max() > 1e-3
+    np.testing.assert_allclose(T.guided(model, words, 0)(*noisy), nothing, atol=1e-5)
+    np.testing.assert_allclose(T.guided(model, words, 3.5)(*noisy), nothing + 3.5 * (asked - nothing), atol=1e-4)
+    digit, motion = (asked - model.velocity(*noisy, without(words, name)) for name in ("digit", "motion"))
+    expected = asked + 2 * digit + 0.5 * motion
+    np.testing.assert_allclose(T.guided(model, words, {"digit": 3, "motion": 1.5})(*noisy), expected, atol=1e-4)
+    with pytest.raises(CourseError, match="Guidance is for all, or for digit, size"):
+        T.guided(model, words, {"colour": 2})
+
+
+def test_the_same_seed_gives_the_same_clips_and_the_caption_matters(model, vae):
+    made = T.answer(model, vae, PROMPTS, 2.0, seed=1, steps=3)
+    assert made.shape == (3, 16, 32, 32, 1) and made.dtype == np.uint8
+    np.testing.assert_array_equal(made, T.answer(model, vae, PROMPTS, 2.0, seed=1, steps=3))
+    assert (made != T.answer(model, vae, PROMPTS, 2.0, seed=2, steps=3)).any()
+    assert (made[0] != T.answer(model, vae, PROMPTS[::-1], 2.0, seed=1, steps=3)[0]).any()
+
+
+def test_pairs_held_out_are_found_in_either_world():
+    clips = digits.make(300, seed=1)
+    expected = [(int(d), int(m)) in T.HELD_OUT_DIGITS for d, m in zip(clips.states["digit"][:, 0], clips.states["motion"])]
+    np.testing.assert_array_equal(T.held_out(clips.states), expected)
+    assert 0.05 < np.mean(expected) < 0.15
+    clips = shapes.make(300, seed=1)
+    pairs = [f"{list(shapes.COLORS)[c]} {shapes.SHAPES[s]}" for c, s in T.HELD_OUT_SHAPES]
+    assert pairs == ["red triangle", "green square", "blue circle"]
+    expected = [any(pair in caption for pair in pairs) for caption in clips.captions]
+    np.testing.assert_array_equal(T.held_out(clips.states), expected)
+    assert not T.held_out(digits.make_canonical(20, seed=1, size=32, frames=4, digits=1).states).any()
+
+
+def test_no_pair_held_out_is_learned_from_and_each_part_of_it_is(monkeypatch, vae):
+    monkeypatch.setattr(T, "load", lambda name: datasets.load(name, "train", 400))
+    z_mean, z_log_var, words = T.examples("digits", vae, fresh=60, wandering=40)
+    said = text_of(words)
+    asked = [caption for caption in said if "then" in caption]
+    states = digits.from_captions(asked)
+    assert not T.held_out(states).any() and set(states["digit"][:, 0]) == set(range(10))
+    assert z_mean.shape == z_log_var.shape == (len(words), 16, 32)
+    wanders = [caption.endswith("is moving .") for caption in said]
+    assert sum(wanders) == 40 and sum(caption.startswith("数字") for caption in said) == len(said) / 2
+    seen = datasets.load("digits", "train", 400)
+    kept = np.flatnonzero(~T.held_out(seen.states))
+    assert said[: len(kept)] == seen.captions[kept].tolist() and said[len(kept)] == seen.captions_zh[kept[0]]
+    np.testing.assert_allclose(z_mean[3], np.asarray(vae.encoder(seen.frames[kept[3]] / 127.5 - 1)[0]), atol=1e-4)
+
+
+def text_of(words):
+    from vidgen_tf.models.text import detokenize
+
+    return detokenize(words)
+
+
+@pytest.mark.parametrize("world", ["digits", "shapes"])
+def test_questions_are_in_both_languages_and_never_of_the_training(world):
+    for unseen in (False, True):
+        clips, prompts = T.questions(world, 30, "validation", unseen)
+        assert len(clips) == len(prompts) == 30 and (T.held_out(clips.states) == unseen).all()
+        assert prompts[:2] == [clips.captions[0], clips.captions_zh[1]]
+        assert all(prompt.isascii() == (i % 2 == 0) for i, prompt in enumerate(prompts))
+
+
+def test_what_real_clips_show_is_obeyed_and_what_others_show_is_not():
+    for world in ("digits", "shapes"):
+        clips, _ = T.questions(world, 120, "validation")
+        right = exam.obeyed(clips.frames, world, clips)
+        assert right["asked_jointly"].dtype == bool and right["asked_jointly"].mean() > 0.95
+        wrong = exam.obeyed(np.roll(clips.frames, 1, axis=0), world, clips)
+        assert wrong["asked_jointly"].mean() < 0.15
+        np.testing.assert_array_equal(
+            right["asked_jointly"], np.all([value for name, value in right.items() if name != "asked_jointly"], axis=0)
+        )
+    with pytest.raises(CourseError, match="not of 'faces'"):
+        exam.obeyed(np.zeros((100, 2, 32, 32, 3), np.uint8), "faces", None)
+
+
+def test_the_curve_leaves_the_measuring_out():
+    now = [100.0]
+
+    class Clock:
+        @staticmethod
+        def monotonic():
+            return now[0]
+
+    def measure():
+        now[0] += 50.0
+        return {"share": 0.5}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(T, "time", Clock)
+        curve = T.AccuracyCurve(measure, every=20.0, before=30.0)
+        curve.on_train_begin()
+        for epoch in range(6):
+            now[0] += 8.0
+            curve.on_epoch_end(epoch)
+        assert [row["seconds"] for row in curve.rows] == [54.0, 78.0]
+
+
+@pytest.fixture
+def folder(tmp_path, model):
+    """What `from_scratch` leaves behind, untrained."""
+    training.set_seed(5)
+    zoo.write_weights(LatentDiffusion(T.TextToVideoDigits.config, CaptionEncoder), tmp_path / "text-to-video-digits.weights.h5")
+    zoo.write_weights(VAE(VAEDigits.config), tmp_path / "vae-digits.weights.h5")
+    return tmp_path
+
+
+def test_prompts_become_clips_on_the_command_line(folder, capsys):
+    (folder / "prompts.txt").write_text("\n".join(PROMPTS) + "\n\n", encoding="utf-8")
+    start = ["sample", "text-to-video", "--weights", str(folder), "-o", str(folder / "made.webp")]
+    assert main([*start, "--prompt", PROMPTS[1], "--seed", "4"]) == 0
+    one = Clip.load(folder / "made.webp")
+    assert one.frames.shape[:3] == (16, 192, 192) and one.caption == PROMPTS[1]
+    assert main([*start, "--prompts", str(folder / "prompts.txt")]) == 0
+    assert Clip.load(folder / "made.webp").frames.shape[0] == 16 and "wrote" in capsys.readouterr().out
+    clips = T.film(PROMPTS, seed=4, folder=folder)
+    assert [clip.caption for clip in clips] == PROMPTS
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["sample", "text-to-video"], "Say what to show"),
+        (["sample", "text-to-video", "--prompt", "a pink cat"], "'a pink cat' has words that the model never saw: pink cat"),
+        (["sample", "text-to-video", "--prompt", "left"], "'left' names neither a digit nor a shape"),
+        (["sample", "text-to-video", "--prompts", "missing.txt"], "missing.txt can't be read as a text file"),
+        (["sample", "text-to-video", "--prompt", "3", "--weights", "nowhere"], "nowhere.* is missing: python -m"),
+        (["sample", "dense-faces", "--prompt", "3"], "Prompts and guidance are for text-to-video"),
+        (["train", "text-to-video"], "Train text-to-video --from-scratch"),
+        (["train", "dense-faces", "--from-scratch"], "Only text-to-video is trained --from-scratch"),
+        (["train", "text-to-video", "--from-scratch", "--ship"], "--from-scratch goes without --ship"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments, message, capsys):
+    import re
+
+    assert main(arguments) == 1
+    shown = capsys.readouterr().err
+    assert re.match(f"error: .*{message}", shown) and shown.count("\n") == 1
+
+
+def test_an_empty_file_of_prompts_is_told(tmp_path, capsys):
+    (tmp_path / "empty.txt").write_text("\n\n")
+    assert main(["sample", "text-to-video", "--prompts", str(tmp_path / "empty.txt")]) == 1
+    assert "There is no prompt" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_from_nothing_to_a_model_that_takes_prompts(tmp_path, monkeypatch):
+    """The whole way, of a few steps each: what comes out is measured, kept, and read again."""
+    monkeypatch.setattr(T, "load", lambda name, split="train": datasets.load(name, split, 500))
+    monkeypatch.setattr(T.TextToVideoDigits, "config", SMALL)
+    rows = T.from_scratch("digits", tmp_path, vae_steps=100, steps=150, every=1e9)
+    assert rows == json.loads((tmp_path / "curve.json").read_text())
+    assert set(rows[-1]) == {"seconds", "asked_digit", "asked_motion", "asked_jointly"} and rows[-1]["seconds"] > 0
+    assert len(T.film(PROMPTS[:1], folder=tmp_path)) == 1
+    with pytest.raises(CourseError, match="no text-to-video of 'faces'"):
+        T.from_scratch("faces", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["text-to-video-digits", "text-to-video-shapes"])
+def test_the_zoos_recipes_are_whole(name):
+    recipe = zoo.recipe(name)
+    assert recipe.dataset == (recipe.world, "train") and recipe.build().captions is CaptionEncoder
+    assert recipe.config.latent_dim == recipe.vae.config.latent_dim
+    assert all(steps % 100 == 0 for steps in recipe.steps.values())
+    assert isinstance(recipe.build(), keras.Model)

@@ -1,0 +1,378 @@
+"""Text to video: chapter 12's diffusion, steered by a caption.
+
+`film` turns prompts into clips with the zoo's models; `from_scratch` trains encoder and transformer on this machine.
+"""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm.auto import tqdm
+
+from .. import exam, zoo
+from ..atomic import atomic_path
+from ..datasets import DATASETS, Dataset, load
+from ..errors import CourseError
+from ..quiet import quiet
+from ..video import Clip
+from .diffusion import AT_ONCE, DiffusionConfig, LatentDiffusion, fit_diffusion
+from .text import CaptionEncoder, tokenize, without, world_of_prompt
+from .vae import VAE, VAEDigits, VAEShapes, decode, encode, fit_vae
+
+# Pairs that no text-to-video model sees in training: (digit, motion), and (colour, shape) of any object of a clip.
+HELD_OUT_DIGITS = ((1, 0), (3, 1), (5, 2), (7, 3))
+HELD_OUT_SHAPES = ((0, 2), (1, 1), (2, 0))  # a red triangle, a green square, a blue circle
+
+# Clips of no dataset: more of the same; digits that bounce about in any direction, whose captions tell the digit alone; prompts.
+FRESH = {world: dataclasses.replace(DATASETS[world], seed=900) for world in ("digits", "shapes")}
+PROMPTS = {world: dataclasses.replace(DATASETS[world], seed=920) for world in FRESH}
+WANDERING = Dataset(
+    "digits", {"train": 0}, 910, {"size": 32, "frames": 16, "digits": 1}, function="make_canonical", split_option=True
+)
+DRAWN = 500  # clips that are drawn and encoded together
+
+
+def held_out(states):
+    """Which clips show a pair that is held out of the training.
+
+    Args:
+        states: of N clips of `worlds.shapes`, or of one digit each, as the worlds give them.
+
+    Returns:
+        bool array `(N,)`.
+    """
+    if "color" in states:
+        return _among(states["color"], states["shape"], HELD_OUT_SHAPES).any(axis=1)
+    if "motion" not in states:  # of a digit that wanders, no caption tells the motion
+        return np.zeros(len(states["digit"]), bool)
+    return _among(states["digit"][:, 0], states["motion"], HELD_OUT_DIGITS)
+
+
+def _among(first, second, pairs):
+    return np.any([(first == a) & (second == b) for a, b in pairs], axis=0)
+
+
+def examples(world, vae, fresh=0, wandering=0):
+    """What a model of a world learns from: the training clips without the pairs held out, each with captions in both languages.
+
+    Args:
+        world: "digits" or "shapes".
+        vae: trained `VAE` of its frames.
+        fresh: how many more clips to draw from the world.
+        wandering: how many clips to add of digits that bounce about in any direction. Their captions tell the digit alone, so
+            that a digit is seen in places and on ways that its own captions don't name.
+
+    Returns:
+        (z_mean, z_log_var, words): float32 `(M, T, latent_dim)` twice, and int32 `(M, L)`.
+    """
+    sources = [[load(world)], _drawn(FRESH[world], fresh), _drawn(WANDERING, wandering)]
+    parts = []
+    for clips in (clips for source in sources for clips in source):
+        clips = clips[~held_out(clips.states)]
+        latents = encode(vae, clips.frames)
+        parts += [(*latents, tokenize(captions)) for captions in (clips.captions, clips.captions_zh)]
+    return [np.concatenate(arrays) for arrays in zip(*parts)]
+
+
+def _drawn(dataset, count, split="train"):
+    """Yields clips some at a time, as all of them at once might fill the memory."""
+    blocks = range(0, count, DRAWN)
+    for first in tqdm(blocks, desc="drawing clips", unit="block", delay=2, leave=False, disable=quiet()):
+        yield dataset.make(split, first, min(DRAWN, count - first))
+
+
+def questions(world, count, split="test", unseen=False):
+    """Clips whose captions to ask for, half of them in Chinese.
+
+    Args:
+        world: "digits" or "shapes".
+        count: how many.
+        split: "validation" to choose by, "test" to report.
+        unseen: whether to ask for the pairs that are held out of the training, or for all others.
+
+    Returns:
+        `LabelledClips` of `count` clips, or as many as there are, and the list of prompts.
+    """
+    clips = load(world, split)
+    if unseen:
+        clips = PROMPTS[world].make(split, 0, 14 * count)  # one in ten shows a pair held out, of shapes one in four
+    clips = clips[np.flatnonzero(held_out(clips.states) == unseen)[:count]]
+    pairs = zip(clips.captions.tolist(), clips.captions_zh.tolist())
+    return clips, [chinese if i % 2 else english for i, (english, chinese) in enumerate(pairs)]
+
+
+def guided(model, words, guidance):
+    """The velocity towards what a caption says, and away from what clips look like that it doesn't speak of.
+
+    Args:
+        model: trained `LatentDiffusion` with captions.
+        words: int `(N, L)` of `tokenize`.
+        guidance: float, 1 for the caption as the model has learned it, above 1 to exaggerate it; or a dict from an attribute of
+            `text.ATTRIBUTES` to such a float: each is exaggerated on its own.
+
+    Returns:
+        Function from noisy latents `(N, T, latent_dim)` and levels t to the velocity.
+
+    Raises:
+        CourseError: an unknown attribute.
+
+    References:
+        Ho and Salimans, 2022, "Classifier-free diffusion guidance".
+        Liu and others, 2022, "Compositional visual generation with composable diffusion models" (of attributes).
+    """
+    scales = guidance if isinstance(guidance, dict) else {"all": guidance}
+    pulls = [(scale - 1, without(words, attribute)) for attribute, scale in scales.items() if scale != 1]
+
+    def velocity(noisy, t):
+        asked = model.velocity(noisy, t, words)
+        return asked + sum(pull * (asked - model.velocity(noisy, t, open_words)) for pull, open_words in pulls)
+
+    return velocity
+
+
+def answer(model, vae, captions, guidance, seed=0, **options):
+    """Clips that captions ask for.
+
+    Args:
+        model: trained `LatentDiffusion` with captions.
+        vae: the trained `VAE` whose latents it knows.
+        captions: sequence of N str.
+        guidance: see `guided`.
+        seed: non-negative int.
+        **options: of `LatentDiffusion.sample`: `steps`, `solver`.
+
+    Returns:
+        uint8 `(N, T, H, W, C)`.
+
+    Raises:
+        CourseError: words that the model never saw.
+    """
+    words, made = tokenize(captions), []
+    blocks = range(0, len(words), AT_ONCE)
+    for first in tqdm(blocks, desc="sampling", unit="block", delay=2, leave=False, disable=quiet()):
+        part = words[first : first + AT_ONCE]
+        made.append(model.sample(len(part), seed=seed + first, velocity=guided(model, part, guidance), **options))
+    return decode(vae, np.concatenate(made))
+
+
+def film(prompts, seed=0, guidance=None, folder=None, **options):
+    """Turns prompts into clips, with the zoo's models or your own: the words of a prompt tell whether it is of digits or shapes.
+
+    Args:
+        prompts: sequence of str, English or Chinese.
+        seed: non-negative int.
+        guidance: see `guided`; None for the recipe's.
+        folder: where `from_scratch` has put a model; None for the zoo.
+        **options: of `LatentDiffusion.sample`: `steps`, `solver`.
+
+    Returns:
+        list of `Clip`, one for each prompt, which is its caption.
+
+    Raises:
+        CourseError: no prompts, words that the model never saw, or no such model.
+    """
+    worlds = [world_of_prompt(prompt) for prompt in prompts]
+    if not worlds:
+        raise CourseError("There is no prompt: ask for at least one clip.")
+    clips = [None] * len(prompts)
+    for world in dict.fromkeys(worlds):
+        model, vae = _pair(world, folder)
+        places = [i for i, other in enumerate(worlds) if other == world]
+        strength = RECIPES[world].guidance if guidance is None else guidance
+        made = answer(model, vae, [prompts[i] for i in places], strength, seed, **options)
+        for i, frames in zip(places, made):
+            clips[i] = Clip(frames, caption=str(prompts[i]))
+    return clips
+
+
+def _pair(world, folder):
+    """The model of a world and its encoder."""
+    names = f"text-to-video-{world}", f"vae-{world}"
+    if folder is None:
+        return [zoo.load(name) for name in names]
+    models = [zoo.recipe(name).build() for name in names]
+    for name, model in zip(names, models):
+        path = Path(folder) / f"{name}.weights.h5"
+        if not path.is_file():
+            raise CourseError(f"{path} is missing: python -m vidgen_tf train text-to-video --from-scratch --world {world}")
+        zoo.read_weights(model, path)
+    return models
+
+
+def accuracy(model, vae, clips, captions, guidance, seed=0, **options):
+    """How often a model shows what it was asked for.
+
+    Args:
+        model: trained `LatentDiffusion` with captions.
+        vae: the trained `VAE` whose latents it knows.
+        clips: `LabelledClips` that know what was asked, as `questions` gives them.
+        captions: their captions, N at least 100.
+        guidance: see `guided`.
+        seed: non-negative int.
+        **options: of `LatentDiffusion.sample`: `steps`, `solver`.
+
+    Returns:
+        dict of float in [0, 1]: the shares of clips that show what was asked, see `exam.obeyed`.
+    """
+    world = "shapes" if "color" in clips.states else "digits"
+    right = exam.obeyed(answer(model, vae, captions, guidance, seed, **options), world, clips)
+    return {name: float(value.mean()) for name, value in right.items()}
+
+
+class AccuracyCurve(keras.callbacks.Callback):
+    """How well a model obeys while it is trained, and after how many seconds of training; to measure it costs no time.
+
+    Args:
+        measure: function without arguments that gives a dict of float.
+        every: seconds of training between two measurements.
+        before: seconds that were spent before this training.
+    """
+
+    def __init__(self, measure, every, before=0.0):
+        super().__init__()
+        self.measure, self.every, self.rows = measure, every, []
+        self.last = self.before = before
+
+    def on_train_begin(self, logs=None):
+        self.start = time.monotonic() - self.before
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.monotonic()
+        if now - self.start >= self.last + self.every:
+            self.last = now - self.start
+            self.rows.append({"seconds": self.last} | self.measure())
+            self.start += time.monotonic() - now
+
+
+def from_scratch(world, folder, vae_steps=1500, steps=2000, every=20.0, seed=13):
+    """Encoder and transformer, both trained here and now: text to video from nothing.
+
+    Args:
+        world: "digits" or "shapes".
+        folder: where both weight files go, and `curve.json`, the accuracy against the seconds.
+        vae_steps: training steps of the encoder and its decoder, a multiple of 100.
+        steps: training steps of the transformer, a multiple of 50.
+        every: seconds of training between two measurements of the accuracy.
+        seed: non-negative int.
+
+    Returns:
+        list of dicts: "seconds" since the start, measurements left out, and the accuracies of 200 validation prompts.
+
+    Raises:
+        CourseError: an unknown world, or a folder that can't be written to.
+    """
+    if world not in RECIPES:
+        raise CourseError(f"There is no text-to-video of {world!r}; there is one of {', '.join(RECIPES)}.")
+    folder, recipe = Path(folder), RECIPES[world]()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CourseError(f"Can't write to {folder}: {error.strerror}. Choose another folder.") from error
+    frames = load(world).frames
+    (clips, captions), start = questions(world, 200, "validation"), time.monotonic()
+    keras.utils.set_random_seed(seed)
+    vae, model = VAE(recipe.vae.config, seed), recipe.build()
+    fit_vae(vae, frames.reshape(-1, *frames.shape[2:]), vae_steps, seed=seed)
+    z_mean, z_log_var, words = examples(world, vae)
+    model.scale.adapt(z_mean, z_log_var)
+
+    def measure():
+        return accuracy(model, vae, clips, captions, recipe.guidance)
+
+    curve = AccuracyCurve(measure, every, before=time.monotonic() - start)
+    fit_diffusion(model, z_mean, steps, words, ema=0.99, seed=seed, log_steps=50, callbacks=[curve])
+    spent = time.monotonic() - curve.start
+    rows = [*curve.rows, {"seconds": spent} | measure()]
+    zoo.write_weights(vae, folder / f"vae-{world}.weights.h5")
+    zoo.write_weights(model, folder / f"text-to-video-{world}.weights.h5")
+    with atomic_path(folder / "curve.json") as temporary:
+        temporary.write_text(json.dumps(rows, indent=1) + "\n")
+    return rows
+
+
+class _TextToVideoRecipe:
+    """What the recipes of the zoo's text-to-video models share."""
+
+    seed = 13
+    steps = {"fast": 600, "full": 20000}
+    config = DiffusionConfig(own_levels=0.0)
+    guidance = 2.5  # chosen on validation prompts
+
+    @property
+    def dataset(self):
+        """Name and split of the clips that it learns from."""
+        return self.world, "train"
+
+    def build(self):
+        """The model before training.
+
+        Returns:
+            `LatentDiffusion`.
+        """
+        return LatentDiffusion(self.config, CaptionEncoder)
+
+    def train(self, model, steps, checkpoint):
+        """Measures the scale of the examples' latents and trains on them and their captions.
+
+        Args:
+            model: `LatentDiffusion`.
+            steps: training steps in all.
+            checkpoint: path of the checkpoint file.
+
+        Returns:
+            The history of `training.fit`.
+        """
+        more = self.more if steps > self.steps["fast"] else {}
+        z_mean, z_log_var, words = examples(self.world, zoo.load(f"vae-{self.world}"), **more)
+        model.scale.adapt(z_mean, z_log_var)
+        options = {"seed": self.seed, "checkpoint": checkpoint, "log_steps": 100}
+        return fit_diffusion(model, z_mean, steps, words, ema=0.99 if steps < 5000 else 0.999, **options)
+
+    def sample(self, model, count, seed):
+        """Clips that the first captions of the test clips ask for."""
+        clips, captions = questions(self.world, count)
+        captions = [captions[i % len(captions)] for i in range(count)]
+        english = [str(clips.captions[i % len(clips)]) for i in range(count)]
+        made = answer(model, zoo.load(f"vae-{self.world}"), captions, self.guidance, seed)
+        return [Clip(frames, caption=caption) for frames, caption in zip(made, english)]
+
+    def examine(self, model):
+        """The exam of 500 answers to test prompts, and of 400 to prompts for pairs held out.
+
+        Args:
+            model: trained `LatentDiffusion`.
+
+        Returns:
+            dict of float: measures of `exam.examine`; "motion_floor", the motion distance of as many real clips;
+            "unseen_jointly", the share of clips that show all that was asked, where it was a pair never seen.
+        """
+        vae = zoo.load(f"vae-{self.world}")
+        clips, captions = questions(self.world, 500)
+        report = exam.examine(answer(model, vae, captions, self.guidance, seed=1), self.world, asked=clips)
+        kept = [name for name in report.scores if name.startswith("asked_")] + ["motion_distance", "copies"]
+        kept += ["gravity_error"] if self.world == "shapes" else []
+        unseen = accuracy(model, vae, *questions(self.world, 400, unseen=True), self.guidance, seed=2)
+        scores = {name: report.scores[name] for name in kept}
+        return scores | {"motion_floor": report.real["motion_distance"], "unseen_jointly": unseen["asked_jointly"]}
+
+
+class TextToVideoDigits(_TextToVideoRecipe):
+    """How the zoo's "text-to-video-digits" is trained."""
+
+    title = "Text to video: a handwritten digit goes to a wall and back, as asked for in English or Chinese"
+    world, vae = "digits", VAEDigits
+    more = {"fresh": 8000, "wandering": 8000}
+
+
+class TextToVideoShapes(_TextToVideoRecipe):
+    """How the zoo's "text-to-video-shapes" is trained."""
+
+    title = "Text to video: one or two coloured shapes move, fall or collide, as asked for in English or Chinese"
+    world, vae = "shapes", VAEShapes
+    more = {"fresh": 24000}
+
+
+RECIPES = {recipe.world: recipe for recipe in (TextToVideoDigits, TextToVideoShapes)}
