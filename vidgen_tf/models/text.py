@@ -93,7 +93,7 @@ def tokenize(captions):
         for i, word in enumerate(words):
             phrase += word in BEGINS and i > 0
             if phrase == PHRASES:
-                raise CourseError(f"{caption!r} asks for more than {PHRASES} things, and the model saw no more.")
+                raise CourseError(f"{caption!r} asks for more than {PHRASES} things: no caption does that.")
             row[i] = 1 + WORDS.index(word) + phrase * len(WORDS)
     return ids
 
