@@ -181,7 +181,9 @@ def test_prompts_become_clips_on_the_command_line(folder, capsys):
         (["sample", "dense-faces", "--prompt", "3"], "Prompts and guidance are for text-to-video"),
         (["train", "text-to-video"], "Train text-to-video --from-scratch"),
         (["train", "dense-faces", "--from-scratch"], "Only text-to-video is trained --from-scratch"),
-        (["train", "text-to-video", "--from-scratch", "--ship"], "--from-scratch goes without --ship"),
+        (["train", "text-to-video", "--from-scratch", "--resume"], "--from-scratch goes without --resume"),
+        (["train", "text-to-video", "--from-scratch", "--ladder"], "Train text-to-video --from-scratch or --ladder"),
+        (["train", "vae-digits", "--ladder"], "Only text-to-video is trained --ladder"),
     ],
 )
 def test_a_mistake_is_one_sentence(arguments, message, capsys):
@@ -209,6 +211,46 @@ def test_from_nothing_to_a_model_that_takes_prompts(tmp_path, monkeypatch):
     assert len(T.film(PROMPTS[:1], folder=tmp_path)) == 1
     with pytest.raises(CourseError, match="no text-to-video of 'faces'"):
         T.from_scratch("faces", tmp_path)
+
+
+def test_experiments_are_recorded_with_their_provenance(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "EXPERIMENTS", tmp_path / "experiments.json")
+    with pytest.raises(CourseError, match="has been recorded; there are none"):
+        zoo.experiment("text-to-video-ladder-digits")
+    rows = [{"recipe": "one", "seen": 0.9}]
+    monkeypatch.setattr(T, "climb", lambda world: rows)
+    monkeypatch.setattr(T, "from_scratch", lambda world, folder: [{"seconds": 60.0, "asked_jointly": 0.5}])
+    assert main(["train", "text-to-video", "--ladder", "--ship"]) == 0
+    assert main(["train", "text-to-video", "--from-scratch", "--ship", "--world", "shapes"]) == 0
+    assert "1.0 minutes: asked_jointly 0.50" in capsys.readouterr().out
+    record = zoo.experiment("text-to-video-ladder-digits")
+    assert record["rows"] == rows and record["command"].endswith("text-to-video --ladder --world digits")
+    assert zoo.experiment("text-to-video-from-scratch-shapes")["rows"][0]["seconds"] == 60
+    assert {"commit", "machine", "date", "seed", "versions"} <= record.keys()
+    zoo.EXPERIMENTS.write_text("{")
+    with pytest.raises(CourseError, match="experiments.json is damaged"):
+        zoo.experiment("text-to-video-ladder-digits")
+
+
+def test_a_ladder_has_a_row_for_each_recipe(monkeypatch):
+    """Without training: each rung gets its own captions and clips, and is asked the same three times."""
+    asked, learned = [], []
+    monkeypatch.setattr(T.TextToVideoDigits, "config", SMALL)
+    monkeypatch.setattr(T.zoo, "load", lambda name: None)
+    z = np.zeros((4, 16, 32), "float32")
+    monkeypatch.setattr(T, "examples", lambda world, vae, **more: learned.append(more) or (z, z, tokenize(PROMPTS[:1] * 4)))
+    monkeypatch.setattr(T, "fit_diffusion", lambda model, *_, **__: learned.append(model.captions(4).one))
+    monkeypatch.setattr(T, "questions", lambda *arguments: (None, arguments))
+    monkeypatch.setattr(T, "accuracy", lambda *arguments, **_: asked.append(arguments[3:]) or {"asked_jointly": 0.5})
+    rows = T.climb("digits", steps=100)
+    assert [row["recipe"] for row in rows] == list(T.LADDER)
+    assert learned == [{}, 0.0, {}, 0.1, {"fresh": 8000}, 0.1, {"fresh": 8000, "wandering": 8000}, 0.1]
+    assert [(place[3], guidance) for place, guidance in asked[:3]] == [
+        (False, 2.5),
+        (True, 2.5),
+        (True, {"digit": 2.5, "motion": 2.5}),
+    ]
+    assert len(T.climb("shapes", steps=100)) == 3
 
 
 @pytest.mark.parametrize("name", ["text-to-video-digits", "text-to-video-shapes"])

@@ -52,7 +52,10 @@ def _parser():
     train.add_argument("--folder", default="build/train", help="where weights, record and checkpoint go (default: build/train)")
     train.add_argument("--ship", action="store_true", help="put the result into the zoo, with its provenance")
     train.add_argument("--from-scratch", action="store_true", help="of text-to-video: train its encoder as well")
-    train.add_argument("--world", choices=("digits", "shapes"), default="digits", help="from scratch (default: digits)")
+    train.add_argument(
+        "--ladder", action="store_true", help="of text-to-video: several recipes, and how they answer to the unseen"
+    )
+    train.add_argument("--world", choices=("digits", "shapes"), default="digits", help="of both (default: digits)")
     train.set_defaults(run=_train)
 
     sample = commands.add_parser("sample", help="let a model of the zoo make videos")
@@ -164,8 +167,8 @@ def _data_show(options):
 def _train(options):
     from . import zoo
 
-    if options.name == "text-to-video" or options.from_scratch:
-        return _train_from_scratch(options)
+    if options.name == "text-to-video" or options.from_scratch or options.ladder:
+        return _train_text_to_video(options)
     path = zoo.train(options.name, options.budget, options.folder, options.resume)
     print(f"wrote {path} and its record {path.parent / (options.name + '.json')}")
     if options.ship:
@@ -173,19 +176,35 @@ def _train(options):
         print(f"shipped {options.name} to {zoo.FOLDER}")
 
 
-def _train_from_scratch(options):
-    if options.name != "text-to-video":
-        raise CourseError(f"Only text-to-video is trained --from-scratch, not {options.name}.")
-    if not options.from_scratch:
-        raise CourseError("Train text-to-video --from-scratch; or its transformer alone, text-to-video-digits or -shapes.")
-    if options.ship or options.resume:
-        raise CourseError("--from-scratch goes without --ship and --resume: it takes minutes, and the zoo has recipes.")
-    from .models.text_to_video import from_scratch
+def _train_text_to_video(options):
+    """The two experiments of text to video, which the zoo keeps the records of: from nothing, and recipes compared."""
+    from . import zoo
+    from .models import text_to_video
 
-    for row in from_scratch(options.world, options.folder):
-        print(f"{row.pop('seconds') / 60:5.1f} minutes: " + ", ".join(f"{name} {value:.2f}" for name, value in row.items()))
-    print(f"wrote the weights and curve.json to {options.folder}; let it make videos:")
-    print(f"python -m vidgen_tf sample text-to-video --weights {options.folder} --prompt ...")
+    what = "--from-scratch" if options.from_scratch else "--ladder"
+    if options.name != "text-to-video":
+        raise CourseError(f"Only text-to-video is trained {what}, not {options.name}.")
+    if options.from_scratch == options.ladder:
+        raise CourseError("Train text-to-video --from-scratch or --ladder; or its transformer alone, text-to-video-digits.")
+    if options.resume:
+        raise CourseError(f"{what} goes without --resume: start it again.")
+    begun = zoo.origin()
+    if options.ladder:
+        rows = text_to_video.climb(options.world)
+        for row in rows:
+            print(", ".join(f"{name} {value}" for name, value in row.items()))
+    else:
+        rows = text_to_video.from_scratch(options.world, options.folder)
+        for row in rows:
+            others = ", ".join(f"{name} {value:.2f}" for name, value in row.items() if name != "seconds")
+            print(f"{row['seconds'] / 60:5.1f} minutes: {others}")
+        print(f"wrote the weights and curve.json to {options.folder}; let it make videos:")
+        print(f"python -m vidgen_tf sample text-to-video --weights {options.folder} --prompt ...")
+    if options.ship:
+        name = f"text-to-video-{what.removeprefix('--')}-{options.world}"
+        command = f"python -m vidgen_tf train text-to-video {what} --world {options.world}"
+        zoo.record_experiment(name, rows, command, text_to_video.RECIPES[options.world].seed, begun)
+        print(f"recorded as {name} in {zoo.EXPERIMENTS}")
 
 
 def _sample(options):

@@ -19,6 +19,7 @@ from .errors import CourseError
 
 FOLDER = Path(__file__).with_name("zoo")
 MANIFEST = FOLDER / "manifest.json"
+EXPERIMENTS = FOLDER / "experiments.json"
 
 # Name -> "module:class". A recipe has the attributes `title`, `dataset` (name, split), `seed`, `steps` (a dict from budget to
 # training steps), and the methods build() -> model, train(model, steps, checkpoint) -> history,
@@ -156,7 +157,7 @@ def train(name, budget="full", folder="build/train", resume=False):
     checkpoint = folder / f"{name}-{budget}.checkpoint.npz"
     if checkpoint.is_file() and not resume:
         checkpoint.unlink()
-    commit = _commit()  # of the code that trains, whatever is edited meanwhile
+    begun = origin()  # the commit of the code that trains, whatever is edited meanwhile
     import keras
 
     keras.utils.set_random_seed(maker.seed)
@@ -166,7 +167,7 @@ def train(name, budget="full", folder="build/train", resume=False):
     write_weights(model, path)
     shipped = maker.build()
     read_weights(shipped, path)  # the exam sits the weights as they ship, rounded to half precision
-    record = _record(name, maker, budget, history, path) | {"commit": commit, "exam": maker.examine(shipped)}
+    record = _record(name, maker, budget, history, path) | begun | {"exam": maker.examine(shipped)}
     with atomic_path(folder / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
     return path
@@ -191,6 +192,62 @@ def ship(name, folder="build/train"):
         shutil.copyfile(folder / record["file"], temporary)
     with atomic_path(MANIFEST) as temporary:
         temporary.write_text(json.dumps(manifest() | {name: record}, indent=1, sort_keys=True) + "\n")
+
+
+def experiment(name):
+    """The record of an experiment that takes too long for a notebook.
+
+    Args:
+        name: of the experiment.
+
+    Returns:
+        dict of "command", which does it again, "seed", "commit", "machine", "versions", "date", and "rows", a list of dicts.
+
+    Raises:
+        CourseError: it hasn't been recorded, or the file is damaged.
+    """
+    try:
+        records = json.loads(EXPERIMENTS.read_text()) if EXPERIMENTS.exists() else {}
+        record = records.get(name)
+        assert record is None or {"command", "rows"} <= record.keys()
+    except (OSError, ValueError, AttributeError, AssertionError) as error:
+        raise CourseError(f"{EXPERIMENTS} is damaged: restore it with git checkout.") from error
+    if record is None:
+        raise CourseError(f"No experiment {name!r} has been recorded; there are {', '.join(records) or 'none'}.")
+    return record
+
+
+def record_experiment(name, rows, command, seed, begun):
+    """Keeps what an experiment has found, with its provenance.
+
+    Args:
+        name: of the experiment.
+        rows: list of dicts of str and float.
+        command: what does it again.
+        seed: of the experiment.
+        begun: what `origin` gave when it began.
+    """
+    records = json.loads(EXPERIMENTS.read_text()) if EXPERIMENTS.exists() else {}
+    records[name] = {"command": command, "seed": seed} | begun | {"rows": rows}
+    with atomic_path(EXPERIMENTS) as temporary:
+        temporary.write_text(json.dumps(records, indent=1, sort_keys=True) + "\n")
+
+
+def origin():
+    """Where and with what something is trained now.
+
+    Returns:
+        dict of "commit", "machine", "versions" and "date".
+    """
+    import keras
+    import tensorflow as tf
+
+    return {
+        "commit": _commit(),
+        "machine": f"{os.cpu_count()} x {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
+        "date": datetime.date.today().isoformat(),
+    }
 
 
 def write_weights(model, path):
@@ -248,9 +305,6 @@ def sha256(path):
 
 
 def _record(name, maker, budget, history, path):
-    import keras
-    import tensorflow as tf
-
     from . import datasets
 
     dataset, split = maker.dataset
@@ -263,9 +317,6 @@ def _record(name, maker, budget, history, path):
         "steps": maker.steps[budget],
         "dataset": {"name": dataset, "split": split, "sha256": datasets.checksum(dataset, split)},
         "minutes": round(float(history["seconds"][-1]) / 60, 1),
-        "machine": f"{os.cpu_count()} x {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
-        "date": datetime.date.today().isoformat(),
     }
 
 

@@ -45,9 +45,10 @@ PHRASES = 2
 LENGTH = 20  # words, at most
 VOCABULARY = PHRASES * len(WORDS)  # ids, from 1
 
-_KIND = np.array([list(ATTRIBUTES).index(kind) for kind, words in ATTRIBUTES.items() for _ in words.split()], np.int32)
+# For each word the number of its row in ATTRIBUTES. What captions are cut into: Chinese has no spaces, so longest words first.
+KINDS = np.array([list(ATTRIBUTES).index(kind) for kind, words in ATTRIBUTES.items() for _ in words.split()], np.int32)
 _CHINESE = sorted((word for word in WORDS if not word.isascii()), key=len, reverse=True)
-_PIECES = re.compile("|".join([*_CHINESE, r"[a-z]+", r"\d+", r"\S"]))
+PIECES = re.compile("|".join([*_CHINESE, r"[a-z]+", r"\d+", r"\S"]))
 
 
 def words_of(caption):
@@ -63,11 +64,11 @@ def words_of(caption):
         CourseError: words that no caption has.
     """
     text = unicodedata.normalize("NFKC", str(caption)).lower()
-    pieces = [SPELLINGS.get(piece, piece) for piece in _PIECES.findall(text)]
-    unknown = list(dict.fromkeys(piece for piece in pieces if piece not in WORDS))
+    pieces = [SPELLINGS.get(piece, piece) for piece in PIECES.findall(text)]
+    unknown = " ".join(dict.fromkeys(piece for piece in pieces if piece not in WORDS))
     if unknown:
-        known = " ".join(words for words in ATTRIBUTES.values())
-        raise CourseError(f"{caption!r} has words that the model never saw: {' '.join(unknown)}. It knows {known}")
+        known = " ".join(WORDS)
+        raise CourseError(f"{caption!r} has words that the model never saw: {unknown}. It knows {known}")
     return pieces
 
 
@@ -85,13 +86,14 @@ def tokenize(captions):
     """
     ids = np.zeros((len(captions), LENGTH), np.int32)
     for row, caption in zip(ids, captions):
-        words, phrase = words_of(caption), 0
+        caption, phrase = str(caption), 0
+        words = words_of(caption)
         if len(words) > LENGTH:
-            raise CourseError(f"{str(caption)!r} has {len(words)} words, but a caption has at most {LENGTH}.")
+            raise CourseError(f"{caption!r} has {len(words)} words, but a caption has at most {LENGTH}.")
         for i, word in enumerate(words):
             phrase += word in BEGINS and i > 0
             if phrase == PHRASES:
-                raise CourseError(f"{str(caption)!r} asks for more than {PHRASES} things: that is as many as the model has seen.")
+                raise CourseError(f"{caption!r} asks for more than {PHRASES} things: no caption does that.")
             row[i] = 1 + WORDS.index(word) + phrase * len(WORDS)
     return ids
 
@@ -154,7 +156,7 @@ def without(ids, attribute):
         raise CourseError(f"Guidance is for all, or for {', '.join(names)}, not for {attribute!r}.")
     if attribute == "all":
         return np.zeros_like(ids)
-    return np.where(_KIND[(ids - 1) % len(WORDS)] == list(ATTRIBUTES).index(attribute), 0, ids)
+    return np.where(KINDS[(ids - 1) % len(WORDS)] == list(ATTRIBUTES).index(attribute), 0, ids)
 
 
 class CaptionEncoder(layers.Layer):
@@ -188,7 +190,8 @@ class CaptionEncoder(layers.Layer):
             words = self.left_out(words)
         said = ops.cast(words > 0, "float32")
         vectors = self.vectors(words) * said[..., None]
-        return vectors, said, self.together(ops.sum(vectors, axis=1, keepdims=True) / 4)  # of up to 16 words: length near 1
+        total = ops.sum(vectors, axis=1, keepdims=True) / 4  # of up to 16 words: as loud as one
+        return vectors, said, self.together(total)
 
     def left_out(self, words):
         """Captions that leave something open.
@@ -200,11 +203,13 @@ class CaptionEncoder(layers.Layer):
             int tensor `(B, L)`, 0 in place of the words that are left out.
         """
         kinds = len(ATTRIBUTES)
-        shape = (ops.shape(words)[0], 1 + kinds * (1 + PHRASES))  # the whole; each attribute; each in each phrase
+        # A draw for the whole caption, one for each attribute, and one for each attribute in each phrase.
+        shape = (ops.shape(words)[0], 1 + kinds * (1 + PHRASES))
         draws = keras.random.uniform(shape, seed=self.seed_generator)
         word, phrase = (words - 1) % len(WORDS), (words - 1) // len(WORDS)
-        kind = ops.take(ops.convert_to_tensor(_KIND), word)
+        kind = ops.take(ops.convert_to_tensor(KINDS), word)
         keep = draws[:, :1] >= self.whole
         for place in (1 + kind, 1 + kinds * (1 + ops.maximum(phrase, 0)) + kind):
-            keep = keep & ((ops.take_along_axis(draws, place, axis=1) >= self.one) | (kind == kinds - 1))
+            stays = ops.take_along_axis(draws, place, axis=1) >= self.one
+            keep = keep & (stays | (kind == kinds - 1))  # "a", "is" and "moving" stay
         return ops.where(keep, words, 0)
