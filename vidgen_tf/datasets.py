@@ -147,7 +147,7 @@ def pipeline(*arrays, batch_size, seed=0, first_step=0):
         return tf.data.Dataset.from_tensor_slices(tf.reshape(order[: steps * batch_size], (steps, batch_size)))
 
     def fetch(rows):
-        out = [_to_model(tf.gather(tensor, rows)) for tensor in tensors]
+        out = [to_model(tf.gather(tensor, rows)) for tensor in tensors]
         return out[0] if len(out) == 1 else tuple(out)
 
     epochs = tf.data.Dataset.range(first_step // steps, tf.int64.max).flat_map(batches)
@@ -294,11 +294,18 @@ def _load_files(path, count, batch_size, seed, options):
 
     data = tf.data.Dataset.from_generator(clips, output_signature=tf.TensorSpec(first.shape, tf.uint8))
     data = data.shuffle(STREAM_BUFFER, seed=seed).batch(batch_size, drop_remainder=True)
-    return data.map(_to_model).prefetch(2)
+    return data.map(to_model).prefetch(2)
 
 
-def _to_model(x):
-    """uint8 pixels as float32 in [-1, 1]; anything else as it is."""
+def to_model(x):
+    """What models learn from: pixels as they take them, anything else as it is.
+
+    Args:
+        x: tensor of any shape and dtype.
+
+    Returns:
+        float32 tensor in [-1, 1] where x is uint8, 0..255; else x.
+    """
     import tensorflow as tf
 
     return tf.cast(x, tf.float32) / 127.5 - 1.0 if x.dtype == tf.uint8 else x

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from .. import training
-from ..datasets import load
+from ..datasets import load, to_model
 from ..metrics import ssim
 from ..video import Clip, to_float, to_uint8
 from ..worlds import digits
@@ -328,11 +328,10 @@ def fresh_batches(model, world, batch_size, first_step=0):
 
     def draw():
         for step in itertools.count(first_step):
-            clips = to_float(digits.make_canonical(batch_size, start=step * batch_size, **world).frames)
-            yield clips[:, shown], clips[:, wanted]
+            yield digits.make_canonical(batch_size, start=step * batch_size, **world).frames
 
-    shapes = [part.shape for part in next(draw())]
-    return tf.data.Dataset.from_generator(draw, output_signature=tuple(tf.TensorSpec(shape) for shape in shapes)).prefetch(2)
+    data = tf.data.Dataset.from_generator(draw, output_signature=tf.TensorSpec(next(draw()).shape, tf.uint8)).map(to_model)
+    return data.map(lambda clips: (clips[:, shown], clips[:, wanted])).prefetch(2)
 
 
 def fit_predictor(model, world, steps, batch_size=8, rate=2e-3, loss=frame_loss, **options):
