@@ -138,7 +138,7 @@ def test_every_shipped_model_is_what_its_record_says(name):
 def test_the_zoo_is_small_and_complete():
     assert set(zoo.manifest()) == set(zoo.RECIPES)
     assert not any(record["commit"].endswith("+") for record in zoo.manifest().values()), "trained by code that isn't committed"
-    assert sum(path.stat().st_size for path in zoo.FOLDER.glob("*")) < 25e6
+    assert sum(path.stat().st_size for path in zoo.FOLDER.glob("*")) < 40e6  # a clone stays a matter of seconds
 
 
 def test_the_readme_shows_the_recorded_exams():

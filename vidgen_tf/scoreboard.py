@@ -186,6 +186,7 @@ def _draw_figure(reports, path):
     """Content distance, as a multiple of what as many real clips score, against minutes of training."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=(7, 4), layout="constrained")  # without pyplot: a notebook's figures are left alone
     FigureCanvasAgg(figure)
@@ -203,6 +204,7 @@ def _draw_figure(reports, path):
     axes.set(xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="content distance / real clips'")
     axes.margins(0.2)
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # tens alone would be a single label where all took minutes
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
     axes.legend(title="world")

@@ -488,7 +488,7 @@ def draw_levels(count, config, seed):
     return ops.where(own, draw(count, config.frames), shared)
 
 
-def fit_diffusion(model, latents, steps, words=None, rate=1e-3, batch_size=64, ema=0.999, seed=0, **options):
+def fit_diffusion(model, latents, steps, words=None, rate=3e-3, batch_size=64, ema=None, seed=0, **options):
     """Trains a model of clips: AdamW, a step size that rises for 100 steps and falls to 0 along a cosine.
 
     Args:
@@ -498,14 +498,14 @@ def fit_diffusion(model, latents, steps, words=None, rate=1e-3, batch_size=64, e
         words: int32 `(N, L)`, the clips' captions where the model has captions.
         rate: the largest step size.
         batch_size: clips per step.
-        ema: how much of the average is kept at each step.
+        ema: how much of the average is kept at each step; None for as much as makes it last a tenth of the training.
         seed: order of the batches and their noise.
         **options: of `training.fit`: `checkpoint`, `log_steps`, `callbacks`.
 
     Returns:
         The history of `training.fit`.
     """
-    trainer = FlowMatching(model, ema, seed)
+    trainer = FlowMatching(model, 1 - 10 / steps if ema is None else ema, seed)
     falling = {"decay_steps": steps - WARM_UP, "warmup_target": rate, "warmup_steps": WARM_UP}
     schedule = keras.optimizers.schedules.CosineDecay(0.0, **falling)
     optimizer = keras.optimizers.AdamW(schedule, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
@@ -543,7 +543,7 @@ class _DiffusionRecipe:
     """What the recipes of the zoo's unconditional models share."""
 
     seed = 12
-    steps = {"fast": 600, "full": 20000}
+    steps = {"fast": 600, "full": 10000}
     config = DiffusionConfig()
 
     def build(self):
