@@ -132,7 +132,7 @@ def test_a_new_block_changes_nothing_and_a_new_network_says_nothing():
     x, condition = RNG.normal(size=(4, 5, 8)).astype("float32"), RNG.normal(size=(4, 1, 8)).astype("float32")
     np.testing.assert_array_equal(D.Block(SMALL)(x, condition), x)
     network = D.build_transformer(SMALL)
-    assert not np.asarray(network([CLIPS, np.full((40, 1), 0.5, "float32")])).any()
+    assert not np.asarray(network([CLIPS, np.full((40, 5), 0.5, "float32")])).any()
 
 
 def test_the_adaptive_norm_scales_and_shifts_what_is_normalised():
@@ -156,7 +156,7 @@ def test_a_level_for_all_frames_is_the_same_level_for_each():
 
 
 def test_the_order_of_frames_matters_only_by_their_places():
-    t = np.full((40, 1), 0.5, "float32")
+    t = np.full((1, 1), 0.5, "float32")
     mute, loud = small(loudness=0.0), small()
     order = [3, 1, 4, 0, 2]
     np.testing.assert_allclose(mute.velocity(CLIPS[:, order], t), mute.velocity(CLIPS, t)[:, order], atol=1e-5)
@@ -184,6 +184,8 @@ def test_impossible_samples_are_refused():
     for known, given in ((CLIPS[:, :4], np.ones(5)), (CLIPS, np.ones(4)), (CLIPS[:7], np.ones(5))):
         with pytest.raises(CourseError, match="Known latents are"):
             model.sample(40, known=known, given=given)
+    with pytest.raises(CourseError, match="own_levels above 0"):
+        D.LatentDiffusion(dataclasses.replace(SMALL, own_levels=0.0)).sample(40, known=CLIPS, given=np.ones(5))
 
 
 def test_levels_are_drawn_as_their_names_say():

@@ -259,15 +259,15 @@ def build_transformer(config, captions=None):
             what chapter 13's `vidgen_tf.models.text.CaptionEncoder` gives.
 
     Returns:
-        `keras.Model` from [noisy float `(B, T, latent_dim)`, t float `(B, T)` or `(B, 1)`], and word ids int `(B, L)` where there
-        are captions, to the velocity `(B, T, latent_dim)`.
+        `keras.Model` from [noisy float `(B, T, latent_dim)`, t float `(B, T)`, or `(B, 1)` where no frame has a level of its own],
+        and word ids int `(B, L)` where there are captions, to the velocity `(B, T, latent_dim)`.
     """
     width = config.width
     noisy = keras.Input((config.frames, config.latent_dim), name="noisy")
-    t = keras.Input((None,), name="t")
+    t = keras.Input((config.frames if config.own_levels else 1,), name="t")
     inputs, words = [noisy, t], ()
     condition = layers.Dense(width, activation="silu")(sinusoids(1000 * t, width, 1e4))
-    condition = layers.Dense(width)(condition)  # (B, T or 1, width)
+    condition = layers.Dense(width)(condition)  # (B, T, width) or (B, 1, width)
     if captions:
         inputs.append(keras.Input((None,), dtype="int32", name="words"))
         *words, summary = captions(width)(inputs[-1])
@@ -317,7 +317,8 @@ class LatentDiffusion(keras.Model):
         Returns:
             float32 array `(B, T, latent_dim)`.
         """
-        inputs = [np.float32(noisy), np.broadcast_to(np.float32(t), (len(noisy), t.shape[1]))]
+        levels = self.config.frames if self.config.own_levels else 1
+        inputs = [np.float32(noisy), np.broadcast_to(np.float32(t), (len(noisy), levels))]
         if self.captions:
             inputs.append(np.zeros((len(noisy), 1), np.int32) if words is None else words)
         return self.network.predict_on_batch(inputs)
@@ -339,7 +340,7 @@ class LatentDiffusion(keras.Model):
             float32 array `(count, T, latent_dim)`; known frames come back as they are.
 
         Raises:
-            CourseError: no clips, no steps, or known frames of another shape.
+            CourseError: no clips, no steps, known frames of another shape, or any for a model whose frames have one level.
         """
         config = self.config
         check_whole(1, count=count, steps=steps)
@@ -347,6 +348,8 @@ class LatentDiffusion(keras.Model):
         z = np.random.default_rng(seed).standard_normal(shape, np.float32)
         levels = np.linspace(1, 0, steps + 1, dtype=np.float32)[:, None, None]  # (steps + 1, 1, 1)
         if known is not None:
+            if not config.own_levels:
+                raise CourseError("Known frames need a model whose frames have levels of their own: own_levels above 0.")
             given = np.asarray(given, bool)
             if np.shape(known) != shape or given.shape != shape[1:2]:
                 got = f"{np.shape(known)} and {given.shape}"
