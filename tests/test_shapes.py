@@ -203,3 +203,13 @@ def test_states_are_drawn_again_to_the_byte_and_edited_ones_differently():
     np.testing.assert_array_equal(shapes.draw(large.states, 64), large.frames)
     others = shapes.draw(clips.states | {"color": (clips.states["color"] + 1) % 6})
     assert (others != clips.frames).any(axis=(1, 2, 3, 4)).all()
+
+
+def test_layers_laid_over_each_other_are_the_clip():
+    clips = shapes.make(60, seed=5)
+    back, front = (shapes.layer(clips.states, k) for k in range(2))
+    error = np.abs(shapes.overlay(back, front).astype(int) - clips.frames)
+    assert np.percentile(error, 99.9) <= 24 and error.mean() < 0.05, "but for pixels on the edge of two objects"
+    alone = clips.states["objects"] == 1
+    np.testing.assert_array_equal(shapes.overlay(back, front)[alone], clips.frames[alone])
+    assert (front[alone] == np.array(shapes.BACKGROUND, np.uint8)).all() and (front[~alone].std(axis=(1, 2, 3, 4)) > 0).all()

@@ -140,3 +140,12 @@ def test_other_draws_each_time():
     layer = encoder()
     assert (np.asarray(layer.left_out(ids)) != np.asarray(layer.left_out(ids))).any()
     assert isinstance(layer.seed_generator, keras.random.SeedGenerator)
+
+
+def test_phrases_change_places():
+    ids = text.tokenize(["a red circle falls and a blue square moves left", "a red circle", ""])
+    turned = text.exchanged(ids)
+    assert (turned > 0).tolist() == (ids > 0).tolist() and text.phrases(ids).tolist() == [2, 1, 0]
+    np.testing.assert_array_equal(text.exchanged(turned), ids)
+    assert text.detokenize(turned) == text.detokenize(ids) and (turned[1, :3] == ids[1, :3] + len(text.WORDS)).all()
+    assert text.phrases(turned).tolist() == [2, 2, 0]

@@ -1,5 +1,6 @@
 """Text to video: pairs held out, guidance, prompts in, clips out, and the mistakes that people make."""
 
+import dataclasses
 import json
 
 import keras
@@ -11,8 +12,8 @@ from vidgen_tf.__main__ import main
 from vidgen_tf.errors import CourseError
 from vidgen_tf.models import text_to_video as T
 from vidgen_tf.models.diffusion import DiffusionConfig, LatentDiffusion
-from vidgen_tf.models.text import CaptionEncoder, tokenize, without
-from vidgen_tf.models.vae import VAE, VAEConfig, VAEDigits
+from vidgen_tf.models.text import CaptionEncoder, exchanged, phrases, tokenize, without
+from vidgen_tf.models.vae import VAE, VAEConfig, VAEDigits, decode, encode
 from vidgen_tf.video import Clip
 from vidgen_tf.worlds import digits, shapes
 
@@ -84,7 +85,8 @@ def test_pairs_held_out_are_found_in_either_world():
 
 def test_no_pair_held_out_is_learned_from_and_each_part_of_it_is(monkeypatch, vae):
     monkeypatch.setattr(T, "load", lambda name: datasets.load(name, "train", 400))
-    z_mean, z_log_var, words = T.examples("digits", vae, fresh=60, wandering=40)
+    learned = T.examples("digits", vae, fresh=60, wandering=40)
+    z_mean, z_log_var, words = (learned[name] for name in ("z_mean", "z_log_var", "words"))
     said = text_of(words)
     asked = [caption for caption in said if "then" in caption]
     states = digits.from_captions(asked)
@@ -102,6 +104,45 @@ def text_of(words):
     from vidgen_tf.models.text import detokenize
 
     return detokenize(words)
+
+
+def test_shapes_are_learned_layer_by_layer():
+    """Each object is an example of its own, with its own words first; the second one is told what is behind it."""
+    training.set_seed(2)
+    vae = VAE(VAEConfig(filters=(4, 4, 4)))
+    clips = datasets.load("shapes", "train", 60)
+    kept = clips[~T.held_out(clips.states)]
+    second = np.flatnonzero(kept.states["color"][:, 1] >= 0)
+    learned = T.lesson(vae, clips)
+    assert len(learned["words"]) == len(learned["z_mean"]) == 2 * (len(kept) + len(second))
+    own, others = learned["words"][0], learned["words"][2 * len(kept)]
+    assert text_of(own[None])[0] == kept.captions[0]
+    np.testing.assert_array_equal(others, exchanged(tokenize([kept.captions[second[0]]]))[0])
+    expected = encode(vae, shapes.layer(kept.states, 1)[second])[0]
+    np.testing.assert_allclose(learned["z_mean"][2 * len(kept) : 2 * len(kept) + len(second)], expected, atol=1e-4)
+    assert not learned["behind"][: 2 * len(kept)].any()
+    behind = learned["behind"][2 * len(kept) : 2 * len(kept) + len(second)]
+    np.testing.assert_array_equal(behind, learned["z_mean"][: len(kept)][second])
+
+
+def test_the_second_of_two_things_is_made_around_the_first_and_laid_over_it():
+    training.set_seed(3)
+    vae = VAE(VAEConfig(filters=(4, 4, 4)))
+    model = LatentDiffusion(dataclasses.replace(SMALL, layers=2), CaptionEncoder)
+    rng = np.random.default_rng(1)
+    model.network.set_weights([w + 0.2 * rng.normal(size=w.shape) for w in model.network.get_weights()])
+    prompts = ["a red circle falls and bounces", "a red circle moves up and a blue square moves left", "a triangle"]
+    words = tokenize(prompts)
+    np.testing.assert_array_equal(phrases(words), [1, 2, 1])
+    made = T.painted(model, vae, words, 2.0, seed=5, steps=2)
+    zeros = np.zeros((3, 16, 32), "float32")
+    first = model.sample(3, 2, 5, velocity=T.guided(model, words, 2.0, np.asarray(model.scale(zeros))))
+    np.testing.assert_array_equal(made[[0, 2]], decode(vae, first)[[0, 2]])
+    told = T.guided(model, exchanged(words[1:2]), 2.0, np.asarray(model.scale(first[1:2])))
+    second = model.sample(1, 2, 5 + T.SEEDS, velocity=told)
+    np.testing.assert_array_equal(made[1:2], shapes.overlay(decode(vae, first)[1:2], decode(vae, second)))
+    alone = T.guided(model, exchanged(words[1:2]), 2.0, np.asarray(model.scale(zeros[1:2])))
+    assert np.abs(model.sample(1, 2, 5 + T.SEEDS, velocity=alone) - second).max() > 1e-3, "what is behind matters"
 
 
 @pytest.mark.parametrize("world", ["digits", "shapes"])
@@ -238,7 +279,8 @@ def test_a_ladder_has_a_row_for_each_recipe(monkeypatch):
     monkeypatch.setattr(T.TextToVideoDigits, "config", SMALL)
     monkeypatch.setattr(T.zoo, "load", lambda name: None)
     z = np.zeros((4, 16, 32), "float32")
-    monkeypatch.setattr(T, "examples", lambda world, vae, **more: learned.append(more) or (z, z, tokenize(PROMPTS[:1] * 4)))
+    lessons = {"z_mean": z, "z_log_var": z, "words": tokenize(PROMPTS[:1] * 4), "behind": z}
+    monkeypatch.setattr(T, "examples", lambda world, vae, **more: learned.append(more) or lessons)
     monkeypatch.setattr(T, "fit_diffusion", lambda model, *_, **__: learned.append(model.captions(4).one))
     monkeypatch.setattr(T, "questions", lambda *arguments: (None, arguments))
     monkeypatch.setattr(T, "accuracy", lambda *arguments, **_: asked.append(arguments[3:]) or {"asked_jointly": 0.5})
@@ -250,6 +292,7 @@ def test_a_ladder_has_a_row_for_each_recipe(monkeypatch):
         (True, 2.5),
         (True, {"digit": 2.5, "motion": 2.5}),
     ]
+    monkeypatch.setattr(T.TextToVideoShapes, "config", SMALL)
     assert len(T.climb("shapes", steps=100)) == 3
 
 

@@ -37,6 +37,7 @@ class DiffusionConfig:
     loudness: float = 1.0  # amplitude of the sinusoids that tell a frame its place
     levels: str = "logit-normal"  # how noise levels are drawn in training, or "uniform"
     own_levels: float = 0.5  # share of the training clips each of whose frames has a noise level of its own
+    layers: int = 1  # of a scene; where there are several, each is told the one behind it
 
 
 def mixed(clip, noise, t):
@@ -259,8 +260,9 @@ def build_transformer(config, captions=None):
             what chapter 13's `vidgen_tf.models.text.CaptionEncoder` gives.
 
     Returns:
-        `keras.Model` from [noisy float `(B, T, latent_dim)`, t float `(B, T)`, or `(B, 1)` where no frame has a level of its own],
-        and word ids int `(B, L)` where there are captions, to the velocity `(B, T, latent_dim)`.
+        `keras.Model` from a list to the velocity `(B, T, latent_dim)`. The list: noisy float `(B, T, latent_dim)`; t float
+        `(B, T)`, or `(B, 1)` where no frame has a level of its own; word ids int `(B, L)` where there are captions; and the layer
+        behind, float `(B, T, latent_dim)`, where there are layers.
     """
     width = config.width
     noisy = keras.Input((config.frames, config.latent_dim), name="noisy")
@@ -274,6 +276,9 @@ def build_transformer(config, captions=None):
         condition = condition + summary
     places = config.loudness * sinusoids(np.arange(config.frames, dtype=np.float32), width, 100.0)
     x = layers.Dense(width)(noisy) + places
+    if config.layers > 1:
+        inputs.append(keras.Input(noisy.shape[1:], name="behind"))
+        x = x + layers.Dense(width)(inputs[-1])
     for _ in range(config.depth):
         x = Block(config, listens=bool(words))(x, condition, *words)
     (x,) = AdaptiveNorm(width, parts=2)(x, condition)
@@ -306,13 +311,14 @@ class LatentDiffusion(keras.Model):
         """The velocity."""
         return self.network(inputs)
 
-    def velocity(self, noisy, t, words=None):
+    def velocity(self, noisy, t, words=None, behind=None):
         """The velocity, as arrays: what the samplers call.
 
         Args:
             noisy: float array `(B, T, latent_dim)`, standardised.
             t: float array `(B or 1, T or 1)`.
             words: int array `(B, L)`; None for no caption.
+            behind: float array `(B, T, latent_dim)`, standardised, the layer behind, where there are layers.
 
         Returns:
             float32 array `(B, T, latent_dim)`.
@@ -321,6 +327,8 @@ class LatentDiffusion(keras.Model):
         inputs = [np.float32(noisy), np.broadcast_to(np.float32(t), (len(noisy), levels))]
         if self.captions:
             inputs.append(np.zeros((len(noisy), 1), np.int32) if words is None else words)
+        if self.config.layers > 1:
+            inputs.append(behind)
         return self.network.predict_on_batch(inputs)
 
     def sample(self, count, steps=20, seed=0, solver=None, velocity=None, known=None, given=None):
@@ -404,7 +412,8 @@ class FlowMatching(keras.Model):
         seed: of the noise and its levels.
 
     Call arguments:
-        batch: float `(B, T, latent_dim)`, clips; or a tuple of these and their word ids, int `(B, L)`.
+        batch: float `(B, T, latent_dim)`, clips; or a tuple of these and, where the model has them, their word ids, int `(B, L)`,
+            and the layers behind them, float `(B, T, latent_dim)`.
         training: whether the student trains, and words are left out of its captions.
 
     Output shape:
@@ -425,11 +434,13 @@ class FlowMatching(keras.Model):
 
     def call(self, batch, training=False):
         """Velocities at random noise levels, told and true."""
-        clips, *words = batch if isinstance(batch, tuple) else (batch,)
+        clips, *told = batch if isinstance(batch, tuple) else (batch,)
+        if self.model.config.layers > 1:
+            told[-1] = self.model.scale(told[-1])
         clips = self.model.scale(clips)
         noise = keras.random.normal(ops.shape(clips), seed=self.seed_generator)
         t = draw_levels(ops.shape(clips)[0], self.model.config, self.seed_generator)
-        return self.student([mixed(clips, noise, t), t, *words], training=training), noise - clips
+        return self.student([mixed(clips, noise, t), t, *told], training=training), noise - clips
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Mean squared error of the velocity.
@@ -491,7 +502,7 @@ def draw_levels(count, config, seed):
     return ops.where(own, draw(count, config.frames), shared)
 
 
-def fit_diffusion(model, latents, steps, words=None, rate=3e-3, batch_size=64, ema=None, seed=0, **options):
+def fit_diffusion(model, latents, steps, words=None, behind=None, rate=3e-3, batch_size=64, ema=None, seed=0, **options):
     """Trains a model of clips: AdamW, a step size that rises for 100 steps and falls to 0 along a cosine.
 
     Args:
@@ -499,6 +510,7 @@ def fit_diffusion(model, latents, steps, words=None, rate=3e-3, batch_size=64, e
         latents: float32 `(N, T, latent_dim)`.
         steps: training steps in all, more than 100.
         words: int32 `(N, L)`, the clips' captions where the model has captions.
+        behind: float32 `(N, T, latent_dim)`, the layers behind them where the model has layers.
         rate: the largest step size.
         batch_size: clips per step.
         ema: how much of the average is kept at each step; None for as much as makes it last a tenth of the training.
@@ -513,11 +525,11 @@ def fit_diffusion(model, latents, steps, words=None, rate=3e-3, batch_size=64, e
     schedule = keras.optimizers.schedules.CosineDecay(0.0, **falling)
     optimizer = keras.optimizers.AdamW(schedule, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
     trainer.compile(optimizer, jit_compile=steps >= MANY)
-    arrays = (latents,) if words is None else (latents, words)
+    arrays = [array for array in (latents, words, behind) if array is not None]
 
     def batches(first):
         data = pipeline(*arrays, batch_size=batch_size, seed=seed, first_step=first)
-        if words is None:
+        if len(arrays) == 1:
             return data
         return data.map(lambda *batch: (batch,))  # a pair alone would be inputs and targets
 

@@ -159,6 +159,30 @@ def without(ids, attribute):
     return np.where(KINDS[(ids - 1) % len(WORDS)] == list(ATTRIBUTES).index(attribute), 0, ids)
 
 
+def phrases(ids):
+    """How many phrases captions have.
+
+    Args:
+        ids: int array `(N, L)` of `tokenize`.
+
+    Returns:
+        int array `(N,)`: 0 where nothing is asked for.
+    """
+    return np.max((ids - 1) // len(WORDS) + 1, axis=1)
+
+
+def exchanged(ids):
+    """Captions whose phrases have changed places: what the second of two things has to know of itself comes first.
+
+    Args:
+        ids: int array `(N, L)` of `tokenize`.
+
+    Returns:
+        int array of the same shape.
+    """
+    return np.where(ids > len(WORDS), ids - len(WORDS), np.where(ids > 0, ids + len(WORDS), 0))
+
+
 class CaptionEncoder(layers.Layer):
     """A caption as a vector for each word, and one for all of them together.
 

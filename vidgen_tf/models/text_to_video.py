@@ -20,8 +20,9 @@ from ..datasets import DATASETS, Dataset, load
 from ..errors import CourseError
 from ..quiet import quiet
 from ..video import Clip
+from ..worlds import shapes
 from .diffusion import AT_ONCE, DiffusionConfig, LatentDiffusion, fit_diffusion
-from .text import CaptionEncoder, tokenize, without, world_of_prompt
+from .text import CaptionEncoder, exchanged, phrases, tokenize, without, world_of_prompt
 from .vae import VAE, VAEDigits, VAEShapes, decode, encode, fit_vae
 
 # Pairs that no text-to-video model sees in training: (digit, motion), and (colour, shape) of any object of a clip.
@@ -34,6 +35,7 @@ PROMPTS = {world: dataclasses.replace(DATASETS[world], seed=920) for world in FR
 WANDERING = Dataset(
     "digits", {"train": 0}, 910, {"size": 32, "frames": 16, "digits": 1}, function="make_canonical", split_option=True
 )
+SEEDS = 1_000_003  # from a layer's seed to the next one's
 DRAWN = 500  # clips that are drawn and encoded together
 
 
@@ -66,27 +68,59 @@ def examples(world, vae, fresh=0, wandering=0):
             that a digit is seen in places and on ways that its own captions don't name.
 
     Returns:
-        (z_mean, z_log_var, words): float32 `(M, T, latent_dim)` twice, and int32 `(M, L)`.
+        dict of arrays, see `lesson`.
     """
     sources = [load(world)], _drawn(FRESH[world], fresh), _drawn(WANDERING, wandering)
-    parts = [lesson(vae, clips) for clips in itertools.chain(*sources)]
-    return [np.concatenate(arrays) for arrays in zip(*parts)]
+    return _together([lesson(vae, clips) for clips in itertools.chain(*sources)])
 
 
 def lesson(vae, clips):
-    """What clips teach: those that show no pair held out, once with each caption.
+    """What clips teach, layer by layer: those that show no pair held out, once with each caption.
 
     Args:
         vae: trained `VAE` of their frames.
         clips: `LabelledClips`.
 
     Returns:
-        (z_mean, z_log_var, words): float32 `(M, T, latent_dim)` twice, and int32 `(M, L)`; the English captions stand first.
+        dict of arrays: "z_mean" and "z_log_var", float32 `(M, T, latent_dim)`; "words", int32 `(M, L)`; and of shapes, of which a
+        clip may have two, "behind", float32 `(M, T, latent_dim)`: the first one's z_mean for the second, and 0 for the first.
     """
     clips = clips[~held_out(clips.states)]
-    words = tokenize([*clips.captions, *clips.captions_zh])
-    z_mean, z_log_var = (np.concatenate([part, part]) for part in encode(vae, clips.frames))
-    return z_mean, z_log_var, words
+    words = [tokenize(captions) for captions in (clips.captions, clips.captions_zh)]
+    if "color" not in clips.states:
+        z_mean, z_log_var = encode(vae, clips.frames)
+        return _together([{"z_mean": z_mean, "z_log_var": z_log_var, "words": ids} for ids in words])
+    parts, behind = [], None
+    for k in range(2):
+        z_mean, z_log_var = encode(vae, shapes.layer(clips.states, k))
+        there = clips.states["color"][:, k] >= 0
+        part = {"z_mean": z_mean, "z_log_var": z_log_var, "behind": behind if k else np.zeros_like(z_mean)}
+        for ids in words:
+            both = part | {"words": exchanged(ids) if k else ids}
+            parts.append({name: array[there] for name, array in both.items()})
+        behind = z_mean
+    return _together(parts)
+
+
+def _together(parts):
+    """Dicts of arrays, one behind the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def fit(model, learned, steps, **options):
+    """Measures the scale of the examples' latents and trains on them and their captions.
+
+    Args:
+        model: `LatentDiffusion` with captions.
+        learned: what `examples` or `lesson` gave.
+        steps: training steps in all, more than 100.
+        **options: of `fit_diffusion`.
+
+    Returns:
+        The history of `training.fit`.
+    """
+    model.scale.adapt(learned["z_mean"], learned["z_log_var"])
+    return fit_diffusion(model, learned["z_mean"], steps, learned["words"], learned.get("behind"), **options)
 
 
 def _drawn(dataset, count, split="train"):
@@ -116,7 +150,7 @@ def questions(world, count, split="test", unseen=False):
     return clips, [chinese if i % 2 else english for i, (english, chinese) in enumerate(pairs)]
 
 
-def guided(model, words, guidance):
+def guided(model, words, guidance, behind=None):
     """The velocity towards what a caption says, and away from clips that it doesn't speak of.
 
     Args:
@@ -124,6 +158,7 @@ def guided(model, words, guidance):
         words: int `(N, L)` of `tokenize`.
         guidance: float, 1 for the caption as the model has learned it, above 1 to exaggerate it; or a dict from an attribute of
             `text.ATTRIBUTES` to such a float: each is exaggerated on its own.
+        behind: float `(N, T, latent_dim)`, standardised, the layer behind, where there are layers.
 
     Returns:
         Function from noisy latents `(N, T, latent_dim)` and levels t to the velocity.
@@ -139,8 +174,8 @@ def guided(model, words, guidance):
     pulls = [(scale - 1, without(words, name)) for name, scale in scales.items() if scale != 1]
 
     def velocity(noisy, t):
-        asked = model.velocity(noisy, t, words)
-        return asked + sum(pull * (asked - model.velocity(noisy, t, fewer)) for pull, fewer in pulls)
+        asked = model.velocity(noisy, t, words, behind)
+        return asked + sum(pull * (asked - model.velocity(noisy, t, fewer, behind)) for pull, fewer in pulls)
 
     return velocity
 
@@ -165,10 +200,40 @@ def answer(model, vae, captions, guidance, seed=0, **options):
     words, made = tokenize(captions), []
     blocks = range(0, len(words), AT_ONCE)
     for first in tqdm(blocks, desc="sampling", unit="block", delay=2, leave=False, disable=quiet()):
-        part = words[first : first + AT_ONCE]
-        velocity = guided(model, part, guidance)
-        made.append(model.sample(len(part), seed=seed + first, velocity=velocity, **options))
-    return decode(vae, np.concatenate(made))
+        made.append(painted(model, vae, words[first : first + AT_ONCE], guidance, seed + first, **options))
+    return np.concatenate(made)
+
+
+def painted(model, vae, words, guidance, seed, **options):
+    """Clips that captions ask for, layer by layer: the second of two things is made around the first.
+
+    Args:
+        model: trained `LatentDiffusion` with captions.
+        vae: the trained `VAE` whose latents it knows.
+        words: int32 `(N, L)` of `tokenize`.
+        guidance: see `guided`.
+        seed: non-negative int.
+        **options: of `LatentDiffusion.sample`: `steps`, `solver`.
+
+    Returns:
+        uint8 `(N, T, H, W, C)`.
+    """
+    config = model.config
+    z = np.zeros((len(words), config.frames, config.latent_dim), np.float32)
+    frames = None
+    for k in range(config.layers):
+        asked = phrases(words) > k if k else np.ones(len(words), bool)
+        if not asked.any():
+            break
+        mine = exchanged(words[asked]) if k else words
+        velocity = guided(model, mine, guidance, np.asarray(model.scale(z[asked])))
+        z[asked] = model.sample(len(mine), seed=seed + k * SEEDS, velocity=velocity, **options)
+        layer = decode(vae, z[asked])
+        if k == 0:
+            frames = layer
+        else:
+            frames[asked] = shapes.overlay(frames[asked], layer)
+    return frames
 
 
 def film(prompts, seed=0, guidance=None, folder=None, **options):
@@ -289,14 +354,13 @@ def from_scratch(world, folder, vae_steps=1500, steps=2000, every=20.0, seed=13)
     keras.utils.set_random_seed(seed)
     vae, model = VAE(recipe.vae.config, seed), recipe.build()
     fit_vae(vae, frames.reshape(-1, *frames.shape[2:]), vae_steps, seed=seed)
-    z_mean, z_log_var, words = examples(world, vae)
-    model.scale.adapt(z_mean, z_log_var)
+    learned = examples(world, vae)
 
     def measure():
         return accuracy(model, vae, clips, captions, recipe.guidance)
 
     curve = AccuracyCurve(measure, every, before=time.monotonic() - start)
-    fit_diffusion(model, z_mean, steps, words, seed=seed, log_steps=50, callbacks=[curve])
+    fit(model, learned, steps, seed=seed, log_steps=50, callbacks=[curve])
     spent = time.monotonic() - curve.start
     rows = [*curve.rows, {"seconds": spent} | measure()]
     zoo.write_weights(vae, folder / f"vae-{world}.weights.h5")
@@ -336,9 +400,7 @@ def climb(world="digits", steps=4000, seed=13):
         keras.utils.set_random_seed(seed)
         more = dict(options)
         model = LatentDiffusion(recipe.config, more.pop("captions", CaptionEncoder))
-        z_mean, z_log_var, words = examples(world, vae, **more)
-        model.scale.adapt(z_mean, z_log_var)
-        fit_diffusion(model, z_mean, steps, words, seed=seed, log_steps=100)
+        fit(model, examples(world, vae, **more), steps, seed=seed, log_steps=100)
         row = {"recipe": name}
         for key, (unseen, guidance) in asked.items():
             right = accuracy(model, vae, *questions(world, 400, "validation", unseen), guidance, seed=2)
@@ -380,10 +442,8 @@ class _TextToVideoRecipe:
             The history of `training.fit`.
         """
         more = self.more if steps > self.steps["fast"] else {}
-        z_mean, z_log_var, words = examples(self.world, zoo.load(f"vae-{self.world}"), **more)
-        model.scale.adapt(z_mean, z_log_var)
         options = {"seed": self.seed, "checkpoint": checkpoint, "log_steps": 100}
-        return fit_diffusion(model, z_mean, steps, words, **options)
+        return fit(model, examples(self.world, zoo.load(f"vae-{self.world}"), **more), steps, **options)
 
     def sample(self, model, count, seed):
         """Clips that the first captions of the test clips ask for."""
@@ -428,7 +488,8 @@ class TextToVideoShapes(_TextToVideoRecipe):
 
     title = "Text to video: one or two coloured shapes move, fall or collide, as asked for in English or Chinese"
     world, vae = "shapes", VAEShapes
-    steps = {"fast": 600, "full": 24000}
+    steps = {"fast": 600, "full": 16000}
+    config = DiffusionConfig(own_levels=0.0, layers=2)
     more = {"fresh": 24000}
 
 

@@ -39,6 +39,7 @@ AREA = np.array([3.141592653589793, 3.24, 1.8])
 
 BLOCK = 16  # clips drawn at once: their planes stay in the processor's cache
 CHANCES = 24  # uniforms per clip
+FAINT, OPAQUE = 12, 72  # difference from the ground from which on a pixel begins to hide what is behind it, and hides it
 
 SHAPES_ZH = ("圆形", "正方形", "三角形")
 COLORS_ZH = ("红色", "绿色", "蓝色", "黄色", "紫色", "橙色")
@@ -96,6 +97,39 @@ def draw(states, size=32):
         block = {key: states[key][first : first + BLOCK] for key in ("shape", "color", "radius", "position")}
         _paint(frames[first : first + BLOCK], block)
     return frames
+
+
+def layer(states, k, size=32):
+    """The frames of one object by itself: what painters and animators call a layer.
+
+    Args:
+        states: as for `draw`.
+        k: number of the object, 0 or 1; the second passes in front of the first.
+        size: height and width in px.
+
+    Returns:
+        uint8 `(N, 16, size, size, 3)`; of an object that isn't there, the ground alone.
+
+    References:
+        Wang and Adelson, 1994, "Representing moving images with layers".
+    """
+    return draw(states | {"shape": np.where(np.arange(2) == k, states["shape"], -1)}, size)
+
+
+def overlay(behind, front):
+    """Lays the frames of an object over others.
+
+    Args:
+        behind: uint8 `(..., 3)`, frames.
+        front: uint8 of the same shape, frames of `layer`, drawn or made by a model.
+
+    Returns:
+        uint8 of the same shape. Where the front is ground, what is behind shows through.
+    """
+    ground = np.array(BACKGROUND, np.float32)
+    difference = np.abs(front - ground).max(axis=-1, keepdims=True)
+    shows = 1 - np.clip((difference - FAINT) / (OPAQUE - FAINT), 0, 1)
+    return np.uint8(np.clip(front + shows * (behind - ground) + 0.5, 0, 255))
 
 
 def from_captions(captions):
