@@ -220,6 +220,7 @@ def test_prompts_become_clips_on_the_command_line(folder, capsys):
         (["sample", "text-to-video", "--prompts", "missing.txt"], "missing.txt can't be read as a text file"),
         (["sample", "text-to-video", "--prompt", "3", "--weights", "nowhere"], "nowhere.* is missing: python -m"),
         (["sample", "dense-faces", "--prompt", "3"], "Prompts and guidance are for text-to-video"),
+        (["train", "text-to-video", "--from-scratch", "--steps", "60"], "--steps are a multiple of 50"),
         (["train", "text-to-video"], "Train text-to-video --from-scratch"),
         (["train", "dense-faces", "--from-scratch"], "Only text-to-video is trained --from-scratch"),
         (["train", "text-to-video", "--from-scratch", "--resume"], "--from-scratch goes without --resume"),
@@ -260,13 +261,15 @@ def test_experiments_are_recorded_with_their_provenance(tmp_path, monkeypatch, c
         zoo.experiment("text-to-video-ladder-digits")
     rows = [{"recipe": "one", "seen": 0.9}]
     monkeypatch.setattr(T, "climb", lambda world: rows)
-    monkeypatch.setattr(T, "from_scratch", lambda world, folder: [{"seconds": 60.0, "asked_jointly": 0.5}])
+    monkeypatch.setattr(T, "from_scratch", lambda *_: [{"seconds": 60.0, "asked_jointly": 0.5}])
     assert main(["train", "text-to-video", "--ladder", "--ship"]) == 0
     assert main(["train", "text-to-video", "--from-scratch", "--ship", "--world", "shapes"]) == 0
     assert "1.0 minutes: asked_jointly 0.50" in capsys.readouterr().out
     record = zoo.experiment("text-to-video-ladder-digits")
     assert record["rows"] == rows and record["command"].endswith("text-to-video --ladder --world digits")
     assert zoo.experiment("text-to-video-from-scratch-shapes")["rows"][0]["seconds"] == 60
+    assert main(["train", "text-to-video", "--from-scratch", "--ship", "--encoder-steps", "0", "--steps", "1000"]) == 0
+    assert zoo.experiment("text-to-video-shipped-encoder-digits")["command"].endswith("--encoder-steps 0 --steps 1000")
     assert {"commit", "machine", "date", "seed", "versions"} <= record.keys()
     zoo.EXPERIMENTS.write_text("{")
     with pytest.raises(CourseError, match="experiments.json is damaged"):

@@ -56,6 +56,10 @@ def _parser():
         "--ladder", action="store_true", help="of text-to-video: several recipes, and how they answer to the unseen"
     )
     train.add_argument("--world", choices=("digits", "shapes"), default="digits", help="of both (default: digits)")
+    train.add_argument(
+        "--encoder-steps", type=_natural, default=1500, help="from scratch; 0: the shipped encoder (default: 1500)"
+    )
+    train.add_argument("--steps", type=_natural, default=2500, help="from scratch: of the transformer (default: 2500)")
     train.set_defaults(run=_train)
 
     sample = commands.add_parser("sample", help="let a model of the zoo make videos")
@@ -180,6 +184,7 @@ def _train_text_to_video(options):
     """The two experiments of text to video, which the zoo keeps the records of: from nothing, and recipes compared."""
     from . import zoo
     from .models import text_to_video
+    from .models.diffusion import WARM_UP
 
     what = "--from-scratch" if options.from_scratch else "--ladder"
     if options.name != "text-to-video":
@@ -194,15 +199,21 @@ def _train_text_to_video(options):
         for row in rows:
             print(", ".join(f"{name} {value}" for name, value in row.items()))
     else:
-        rows = text_to_video.from_scratch(options.world, options.folder)
+        if options.steps <= WARM_UP or options.steps % 50 or options.encoder_steps % 100:
+            raise CourseError("--steps are a multiple of 50 above 100, --encoder-steps a multiple of 100.")
+        rows = text_to_video.from_scratch(options.world, options.folder, options.encoder_steps, options.steps)
         for row in rows:
             others = ", ".join(f"{name} {value:.2f}" for name, value in row.items() if name != "seconds")
             print(f"{row['seconds'] / 60:5.1f} minutes: {others}")
         print(f"wrote the weights and curve.json to {options.folder}; let it make videos:")
         print(f"python -m vidgen_tf sample text-to-video --weights {options.folder} --prompt ...")
     if options.ship:
-        name = f"text-to-video-{what.removeprefix('--')}-{options.world}"
-        command = f"python -m vidgen_tf train text-to-video {what} --world {options.world}"
+        kind = what.removeprefix("--") if options.ladder or options.encoder_steps else "shipped-encoder"
+        name, command = (
+            f"text-to-video-{kind}-{options.world}",
+            f"python -m vidgen_tf train text-to-video {what} --world {options.world}",
+        )
+        command += "" if options.ladder else f" --encoder-steps {options.encoder_steps} --steps {options.steps}"
         zoo.record_experiment(name, rows, command, text_to_video.RECIPES[options.world].seed, begun)
         print(f"recorded as {name} in {zoo.EXPERIMENTS}")
 
