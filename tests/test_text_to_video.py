@@ -113,7 +113,7 @@ def test_shapes_are_learned_layer_by_layer():
     clips = datasets.load("shapes", "train", 60)
     kept = clips[~T.held_out(clips.states)]
     second = np.flatnonzero(kept.states["color"][:, 1] >= 0)
-    learned = T.lesson(vae, clips)
+    learned = T.lesson(vae, clips, layers=2)
     assert len(learned["words"]) == len(learned["z_mean"]) == 2 * (len(kept) + len(second))
     own, others = learned["words"][0], learned["words"][2 * len(kept)]
     assert text_of(own[None])[0] == kept.captions[0]
@@ -277,26 +277,24 @@ def test_experiments_are_recorded_with_their_provenance(tmp_path, monkeypatch, c
 
 
 def test_a_ladder_has_a_row_for_each_recipe(monkeypatch):
-    """Without training: each rung gets its own captions and clips, and is asked the same three times."""
+    """Without training: each rung gets its own captions and clips, and is asked what it has seen and what not."""
     asked, learned = [], []
     monkeypatch.setattr(T.TextToVideoDigits, "config", SMALL)
+    monkeypatch.setattr(T.TextToVideoShapes, "config", dataclasses.replace(SMALL, layers=2))
     monkeypatch.setattr(T.zoo, "load", lambda name: None)
-    z = np.zeros((4, 16, 32), "float32")
-    lessons = {"z_mean": z, "z_log_var": z, "words": tokenize(PROMPTS[:1] * 4), "behind": z}
-    monkeypatch.setattr(T, "examples", lambda world, vae, **more: learned.append(more) or lessons)
-    monkeypatch.setattr(T, "fit_diffusion", lambda model, *_, **__: learned.append(model.captions(4).one))
-    monkeypatch.setattr(T, "questions", lambda *arguments: (None, arguments))
-    monkeypatch.setattr(T, "accuracy", lambda *arguments, **_: asked.append(arguments[3:]) or {"asked_jointly": 0.5})
+    monkeypatch.setattr(T, "examples", lambda world, vae, **more: learned.append(more))
+    monkeypatch.setattr(T, "fit", lambda model, *_, **__: learned.append((model.captions(4).one, model.config.layers)))
+    monkeypatch.setattr(T, "answer", lambda model, vae, prompts, guidance, seed: asked.append(guidance) or prompts)
+    monkeypatch.setattr(T.exam, "obeyed", lambda made, world, clips: {"asked_jointly": np.arange(len(clips)) % 4 == 0})
     rows = T.climb("digits", steps=100)
-    assert [row["recipe"] for row in rows] == list(T.LADDER)
-    assert learned == [{}, 0.0, {}, 0.1, {"fresh": 8000}, 0.1, {"fresh": 8000, "wandering": 8000}, 0.1]
-    assert [(place[3], guidance) for place, guidance in asked[:3]] == [
-        (False, 2.5),
-        (True, 2.5),
-        (True, {"digit": 2.5, "motion": 2.5}),
-    ]
-    monkeypatch.setattr(T.TextToVideoShapes, "config", SMALL)
-    assert len(T.climb("shapes", steps=100)) == 3
+    assert [row["recipe"] for row in rows] == list(T.LADDER["digits"]) and rows[0]["unseen_by_attribute"] == 0.25
+    more = [{}, {}, {"fresh": 8000}, {"fresh": 8000, "wandering": 8000}]
+    assert learned == [part for rung, one in zip(more, (0.0, 0.1, 0.1, 0.1)) for part in (rung, (one, 1))]
+    assert asked[:3] == [2.5, 2.5, T.TextToVideoDigits.by_attribute]
+    learned.clear()
+    rows = T.climb("shapes", steps=100)
+    assert learned == [{"layers": 1}, (0.1, 1), {"layers": 2}, (0.1, 2)]
+    assert set(rows[0]) == {"recipe", "seen", "unseen", "one thing", "two things"}
 
 
 @pytest.mark.parametrize("name", ["text-to-video-digits", "text-to-video-shapes"])

@@ -62,20 +62,7 @@ def _parser():
     train.add_argument("--steps", type=_natural, default=2500, help="from scratch: of the transformer (default: 2500)")
     train.set_defaults(run=_train)
 
-    sample = commands.add_parser("sample", help="let a model of the zoo make videos")
-    sample.add_argument("name", help="a model's name, see `zoo list`; or text-to-video with --prompt or --prompts")
-    sample.add_argument("-n", type=int, help="how many clips (default: 16, or one for each prompt)")
-    sample.add_argument(
-        "-o", "--output", default="build/sample.mp4", help=".mp4, .gif, .webp or .png (default: build/sample.mp4)"
-    )
-    sample.add_argument("--seed", type=_natural, default=0)
-    sample.add_argument(
-        "--weights", help="instead of the shipped weights: a file that `train` made, or its folder if from scratch"
-    )
-    sample.add_argument("--prompt", help="of text-to-video: what to show, in English or Chinese")
-    sample.add_argument("--prompts", metavar="FILE", help="of text-to-video: a text file with a prompt in each line")
-    sample.add_argument("--guidance", type=float, help="of text-to-video: how strongly to obey (default: as examined)")
-    sample.set_defaults(run=_sample)
+    _add_sample(commands)
 
     _add_exam(commands)
     zoo = commands.add_parser("zoo", help="the shipped weights").add_subparsers(required=True, metavar="ACTION")
@@ -92,6 +79,23 @@ def _natural(text):
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
     return int(text)
+
+
+def _add_sample(commands):
+    sample = commands.add_parser("sample", help="let a model of the zoo make videos")
+    sample.add_argument("name", help="a model's name, see `zoo list`; or text-to-video with --prompt or --prompts")
+    sample.add_argument("-n", type=int, help="how many clips (default: 16, or one for each prompt)")
+    sample.add_argument(
+        "-o", "--output", default="build/sample.mp4", help=".mp4, .gif, .webp or .png (default: build/sample.mp4)"
+    )
+    sample.add_argument("--seed", type=_natural, default=0)
+    sample.add_argument(
+        "--weights", help="instead of the shipped weights: a file that `train` made, or its folder if from scratch"
+    )
+    sample.add_argument("--prompt", help="of text-to-video: what to show, in English or Chinese")
+    sample.add_argument("--prompts", metavar="FILE", help="of text-to-video: a text file with a prompt in each line")
+    sample.add_argument("--guidance", type=float, help="of text-to-video: how strongly to obey (default: as examined)")
+    sample.set_defaults(run=_sample)
 
 
 def _add_data(commands):
