@@ -309,9 +309,8 @@ np.save(sys.argv[1], np.asarray(out))
     np.testing.assert_allclose(*made, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["diffusion-digits", "diffusion-shapes"])
-def test_the_zoos_recipes_build_models_of_their_encoders_latents(name):
-    recipe = zoo.recipe(name)
+@pytest.mark.parametrize("recipe", [D.DiffusionDigits(), D.DiffusionShapes()])
+def test_the_recipes_build_models_of_their_encoders_latents(recipe):
     assert recipe.config.latent_dim == zoo.recipe(recipe.vae).config.latent_dim
     assert all(steps % 100 == 0 for steps in recipe.steps.values())
     assert recipe.build().network.output_shape == (None, 16, 32)

@@ -390,12 +390,13 @@ LADDER = {
 }
 
 
-def climb(world="digits", steps=3000, seed=13):
+def climb(world="digits", steps=1500, guidance=2.5, seed=13):
     """Models of the recipes in `LADDER`, trained equally long: what do they answer to prompts of all kinds?
 
     Args:
         world: "digits" or "shapes".
         steps: training steps of each, a multiple of 100.
+        guidance: one scale for the whole caption.
         seed: non-negative int.
 
     Returns:
@@ -413,7 +414,7 @@ def climb(world="digits", steps=3000, seed=13):
         right = {}
         for asked in ("seen", "unseen"):
             clips, prompts = questions(world, 400, "validation", asked == "unseen")
-            right[asked] = exam.obeyed(answer(model, vae, prompts, recipe.guidance, seed=2), world, clips)["asked_jointly"]
+            right[asked] = exam.obeyed(answer(model, vae, prompts, guidance, seed=2), world, clips)["asked_jointly"]
         if world == "shapes":
             clips, _ = questions(world, 400, "validation")
             two = clips.states["objects"] == 2
