@@ -6,6 +6,7 @@ tells the velocity `noise - clip`. Levels are `(B, T)`, one for each frame, or `
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 
@@ -17,11 +18,13 @@ from .. import exam, training, zoo
 from ..datasets import load, pipeline
 from ..errors import CourseError, check_whole
 from ..video import Clip
+from ..worlds import shapes
 from .latent_rnn import Standardise
 from .vae import decode, encode
 
 AT_ONCE = 128  # clips that are sampled together
 WARM_UP = 100  # steps, until the step size is at its largest
+SEEDS = 1_000_003  # from a layer's seed to the next one's
 MANY = 400  # steps, from which on XLA's compiling of a step is worth its seconds
 
 
@@ -536,6 +539,51 @@ def fit_diffusion(model, latents, steps, words=None, behind=None, rate=3e-3, bat
     return training.fit(trainer, batches, steps, **options)
 
 
+def layered(vae, clips):
+    """Latents of the two layers of clips of shapes, the second thing's beside what is behind it.
+
+    Args:
+        vae: trained `VAE` of their frames.
+        clips: N `LabelledClips` of shapes.
+
+    Returns:
+        dict of float32 arrays `(2N, T, latent_dim)`, all first layers and then all second ones: "z_mean", "z_log_var", and
+        "behind": 0 for a first layer, and for a second one the z_mean of the first.
+    """
+    parts = [encode(vae, shapes.layer(clips.states, k)) for k in range(2)]
+    z_mean, z_log_var = (np.concatenate(pair) for pair in zip(*parts))
+    first = parts[0][0]
+    return {"z_mean": z_mean, "z_log_var": z_log_var, "behind": np.concatenate([np.zeros_like(first), first])}
+
+
+def painted(model, vae, count, steer, seed, **options):
+    """Clips, layer by layer from back to front; a model of one layer paints once.
+
+    Args:
+        model: trained `LatentDiffusion`.
+        vae: the trained `VAE` whose latents it knows.
+        count: how many clips.
+        steer: function from a layer's number and the layers behind, float `(count, T, latent_dim)`, standardised, to which clips
+            have such a layer, bool `(count,)`, and their velocity.
+        seed: non-negative int.
+        **options: of `LatentDiffusion.sample`: `steps`, `solver`.
+
+    Returns:
+        uint8 `(count, T, H, W, C)`.
+    """
+    z, frames = np.zeros((count, model.config.frames, model.config.latent_dim), np.float32), None
+    for k in range(model.config.layers):
+        asked, velocity = steer(k, np.asarray(model.scale(z)))
+        if asked.any():
+            z[asked] = model.sample(int(asked.sum()), seed=seed + k * SEEDS, velocity=velocity, **options)
+            layer = decode(vae, z[asked])
+            if k == 0:
+                frames = layer
+            else:
+                frames[asked] = shapes.overlay(frames[asked], layer)
+    return frames
+
+
 def sampled(model, vae, count, seed=0, **options):
     """Clips as frames, some at a time.
 
@@ -549,9 +597,15 @@ def sampled(model, vae, count, seed=0, **options):
     Returns:
         uint8 `(count, T, H, W, C)`.
     """
-    blocks = range(0, count, AT_ONCE)
-    latents = [model.sample(min(AT_ONCE, count - first), seed=seed + first, **options) for first in blocks]
-    return decode(vae, np.concatenate(latents))
+    made = []
+    for first in range(0, count, AT_ONCE):
+        some = min(AT_ONCE, count - first)
+
+        def steer(k, behind, some=some):
+            return np.ones(some, bool), functools.partial(model.velocity, behind=behind)
+
+        made.append(painted(model, vae, some, steer, seed + first, **options))
+    return np.concatenate(made)
 
 
 class _DiffusionRecipe:
@@ -580,9 +634,15 @@ class _DiffusionRecipe:
         Returns:
             The history of `training.fit`.
         """
-        z_mean, z_log_var = encode(zoo.load(self.vae), load(*self.dataset).frames)
+        vae, clips = zoo.load(self.vae), load(*self.dataset)
+        if self.config.layers > 1:
+            found = layered(vae, clips)  # where there is no second thing, the ground alone is learned
+            z_mean, z_log_var, behind = found["z_mean"], found["z_log_var"], found["behind"]
+        else:
+            (z_mean, z_log_var), behind = encode(vae, clips.frames), None
         model.scale.adapt(z_mean, z_log_var)
-        return fit_diffusion(model, z_mean, steps, seed=self.seed, checkpoint=checkpoint, log_steps=100)
+        options = {"seed": self.seed, "checkpoint": checkpoint, "log_steps": 100}
+        return fit_diffusion(model, z_mean, steps, behind=behind, **options)
 
     def sample(self, model, count, seed):
         """Clips of 16 frames, out of noise."""
@@ -616,3 +676,4 @@ class DiffusionShapes(_DiffusionRecipe):
     title = "Latent video diffusion: shapes that move, fall and collide, out of noise"
     dataset = ("shapes", "train")
     vae = "vae-shapes"
+    config = DiffusionConfig(layers=2)

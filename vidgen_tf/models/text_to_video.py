@@ -20,10 +20,9 @@ from ..datasets import DATASETS, Dataset, load
 from ..errors import CourseError
 from ..quiet import quiet
 from ..video import Clip
-from ..worlds import shapes
-from .diffusion import AT_ONCE, DiffusionConfig, LatentDiffusion, fit_diffusion
+from .diffusion import AT_ONCE, DiffusionConfig, LatentDiffusion, fit_diffusion, layered, painted
 from .text import CaptionEncoder, exchanged, phrases, tokenize, without, world_of_prompt
-from .vae import VAE, VAEDigits, VAEShapes, decode, encode, fit_vae
+from .vae import VAE, VAEDigits, VAEShapes, encode, fit_vae
 
 # Pairs that no text-to-video model sees in training: (digit, motion), and (colour, shape) of any object of a clip.
 HELD_OUT_DIGITS = ((1, 0), (3, 1), (5, 2), (7, 3))
@@ -35,7 +34,6 @@ PROMPTS = {world: dataclasses.replace(DATASETS[world], seed=920) for world in FR
 WANDERING = Dataset(
     "digits", {"train": 0}, 910, {"size": 32, "frames": 16, "digits": 1}, function="make_canonical", split_option=True
 )
-SEEDS = 1_000_003  # from a layer's seed to the next one's
 DRAWN = 500  # clips that are drawn and encoded together
 
 
@@ -93,17 +91,10 @@ def lesson(vae, clips, layers=1):
     if layers == 1:
         z_mean, z_log_var = encode(vae, clips.frames)
         return joined([{"z_mean": z_mean, "z_log_var": z_log_var, "words": words} for words in captions])
-    parts, behind = [], None
-    for k in range(layers):
-        z_mean, z_log_var = encode(vae, shapes.layer(clips.states, k))
-        behind = behind if k else np.zeros_like(z_mean)
-        there = clips.states["color"][:, k] >= 0
-        for words in captions:
-            mine = exchanged(words) if k else words
-            part = {"z_mean": z_mean, "z_log_var": z_log_var, "words": mine, "behind": behind}
-            parts.append({name: array[there] for name, array in part.items()})
-        behind = z_mean
-    return joined(parts)
+    found = layered(vae, clips)
+    there = clips.states["color"].T.ravel() >= 0  # (2N,), as in `layered`: all first things, then all second ones
+    mine = [np.concatenate([words, exchanged(words)]) for words in captions]
+    return joined([{name: array[there] for name, array in (found | {"words": words}).items()} for words in mine])
 
 
 def joined(parts):
@@ -192,7 +183,7 @@ def guided(model, words, guidance, behind=None):
 
 
 def answer(model, vae, captions, guidance, seed=0, **options):
-    """Clips that captions ask for.
+    """Clips that captions ask for; of two things, the second is made around the first.
 
     Args:
         model: trained `LatentDiffusion` with captions.
@@ -211,40 +202,15 @@ def answer(model, vae, captions, guidance, seed=0, **options):
     words, made = tokenize(captions), []
     blocks = range(0, len(words), AT_ONCE)
     for first in tqdm(blocks, desc="sampling", unit="block", delay=2, leave=False, disable=quiet()):
-        made.append(painted(model, vae, words[first : first + AT_ONCE], guidance, seed + first, **options))
+        part = words[first : first + AT_ONCE]
+
+        def steer(k, behind, part=part):
+            asked = (k == 0) | (phrases(part) > k)  # a caption of one phrase, or of none, has a first layer alone
+            mine = exchanged(part[asked]) if k else part
+            return asked, guided(model, mine, guidance, behind[asked])
+
+        made.append(painted(model, vae, len(part), steer, seed + first, **options))
     return np.concatenate(made)
-
-
-def painted(model, vae, words, guidance, seed, **options):
-    """Clips that captions ask for, layer by layer: the second of two things is made around the first.
-
-    Args:
-        model: trained `LatentDiffusion` with captions.
-        vae: the trained `VAE` whose latents it knows.
-        words: int32 `(N, L)` of `tokenize`.
-        guidance: see `guided`.
-        seed: non-negative int.
-        **options: of `LatentDiffusion.sample`: `steps`, `solver`.
-
-    Returns:
-        uint8 `(N, T, H, W, C)`.
-    """
-    config = model.config
-    z = np.zeros((len(words), config.frames, config.latent_dim), np.float32)
-    frames = None
-    for k in range(config.layers):
-        asked = phrases(words) > k if k else np.ones(len(words), bool)
-        if not asked.any():
-            break
-        mine = exchanged(words[asked]) if k else words
-        velocity = guided(model, mine, guidance, np.asarray(model.scale(z[asked])))
-        z[asked] = model.sample(len(mine), seed=seed + k * SEEDS, velocity=velocity, **options)
-        layer = decode(vae, z[asked])
-        if k == 0:
-            frames = layer
-        else:
-            frames[asked] = shapes.overlay(frames[asked], layer)
-    return frames
 
 
 def film(prompts, seed=0, guidance=None, folder=None, **options):
