@@ -191,7 +191,7 @@ def _draw_figure(reports, path):
     figure = Figure(figsize=(7, 4), layout="constrained")  # without pyplot: a notebook's figures are left alone
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for world in sorted({report.world for report in reports}):
+    for place, world in enumerate(sorted({report.world for report in reports})):
         shown = [r for r in reports if r.world == world and r.scores.get("training_minutes") and r.real.get("content_distance")]
         if not shown:
             continue
@@ -199,7 +199,8 @@ def _draw_figure(reports, path):
         times_real = [report.scores["content_distance"] / report.real["content_distance"] for report in shown]
         axes.scatter(minutes, times_real, label=world)
         for report, *point in zip(shown, minutes, times_real):
-            axes.annotate(report.name, point, xytext=(6, 3), textcoords="offset points", fontsize=8)
+            above_or_below = (6, -11 if place % 2 else 3)  # so that neighbours from two worlds can both be read
+            axes.annotate(report.name, point, xytext=above_or_below, textcoords="offset points", fontsize=8)
     axes.axhline(1, color="grey", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="content distance / real clips'")
     axes.margins(0.2)
