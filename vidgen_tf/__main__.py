@@ -213,10 +213,8 @@ def _train_text_to_video(options):
         print(f"python -m vidgen_tf sample text-to-video --weights {options.folder} --prompt ...")
     if options.ship:
         kind = what.removeprefix("--") if options.ladder or options.encoder_steps else "shipped-encoder"
-        name, command = (
-            f"text-to-video-{kind}-{options.world}",
-            f"python -m vidgen_tf train text-to-video {what} --world {options.world}",
-        )
+        name = f"text-to-video-{kind}-{options.world}"
+        command = f"python -m vidgen_tf train text-to-video {what} --world {options.world}"
         command += "" if options.ladder else f" --encoder-steps {options.encoder_steps} --steps {options.steps}"
         zoo.record_experiment(name, rows, command, text_to_video.RECIPES[options.world].seed, begun)
         print(f"recorded as {name} in {zoo.EXPERIMENTS}")
