@@ -43,6 +43,8 @@ RECIPES = {
     "vae-shapes": "vidgen_tf.models.vae:VAEShapes",
     "convlstm-digits": "vidgen_tf.models.convlstm:ConvLSTMDigits",
     "simvp-digits": "vidgen_tf.models.convlstm:SimVPDigits",
+    "diffusion-digits": "vidgen_tf.models.diffusion:DiffusionDigits",
+    "diffusion-shapes": "vidgen_tf.models.diffusion:DiffusionShapes",
     "text-to-video-digits": "vidgen_tf.models.text_to_video:TextToVideoDigits",
     "text-to-video-shapes": "vidgen_tf.models.text_to_video:TextToVideoShapes",
 }

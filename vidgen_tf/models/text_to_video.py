@@ -20,6 +20,7 @@ from ..datasets import DATASETS, Dataset, load
 from ..errors import CourseError
 from ..quiet import quiet
 from ..video import Clip
+from ..worlds import shapes
 from .diffusion import AT_ONCE, DiffusionConfig, LatentDiffusion, fit_diffusion, layered, painted
 from .text import CaptionEncoder, exchanged, phrases, tokenize, without, world_of_prompt
 from .vae import VAE, VAEDigits, VAEShapes, encode, fit_vae
@@ -35,6 +36,7 @@ WANDERING = Dataset(
     "digits", {"train": 0}, 910, {"size": 32, "frames": 16, "digits": 1}, function="make_canonical", split_option=True
 )
 DRAWN = 500  # clips that are drawn and encoded together
+HASTY = 5e-3  # largest step size of trainings of a few minutes: they learn more with larger steps than long ones can bear
 
 
 def held_out(states):
@@ -302,6 +304,23 @@ class AccuracyCurve(keras.callbacks.Callback):
             self.start += time.monotonic() - now
 
 
+def pictures(clips, layers):
+    """The frames that an encoder has to know: as they are, or each thing by itself where clips are made in layers.
+
+    Args:
+        clips: N `LabelledClips`.
+        layers: see `lesson`.
+
+    Returns:
+        uint8 `(M, H, W, C)`.
+    """
+    if layers == 1:
+        films = clips.frames
+    else:
+        films = np.concatenate([shapes.layer(clips.states, k)[clips.states["color"][:, k] >= 0] for k in range(layers)])
+    return films.reshape(-1, *films.shape[2:])
+
+
 def from_scratch(world, folder, vae_steps=1500, steps=2500, every=20.0, seed=13):
     """Encoder and transformer, both trained here and now: text to video from nothing.
 
@@ -327,14 +346,14 @@ def from_scratch(world, folder, vae_steps=1500, steps=2500, every=20.0, seed=13)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CourseError(f"Can't write to {folder}: {error.strerror}. Choose another folder.") from error
-    frames, some, start = load(world).frames, questions(world, 200, "validation"), time.monotonic()
+    clips, some, start = load(world), questions(world, 200, "validation"), time.monotonic()
     keras.utils.set_random_seed(seed)
     vae, model = VAE(recipe.vae.config, seed) if vae_steps else zoo.load(f"vae-{world}"), recipe.build()
     if vae_steps:
-        fit_vae(vae, frames.reshape(-1, *frames.shape[2:]), vae_steps, seed=seed)
+        fit_vae(vae, pictures(clips, recipe.config.layers), vae_steps, seed=seed)
     learned = examples(world, vae)
     curve = AccuracyCurve(lambda: accuracy(model, vae, *some, recipe.guidance), every, before=time.monotonic() - start)
-    fit(model, learned, steps, seed=seed, log_steps=50, callbacks=[curve])
+    fit(model, learned, steps, rate=HASTY, seed=seed, log_steps=50, callbacks=[curve])
     spent = time.monotonic() - curve.start
     rows = [*curve.rows, {"seconds": spent} | accuracy(model, vae, *questions(world, 400), recipe.guidance)]
     zoo.write_weights(vae, folder / f"vae-{world}.weights.h5")
@@ -376,7 +395,7 @@ def climb(world="digits", steps=1500, guidance=2.5, seed=13):
         more = dict(options)
         config = dataclasses.replace(recipe.config, layers=options.get("layers", recipe.config.layers))
         model = LatentDiffusion(config, more.pop("captions", CaptionEncoder))
-        fit(model, examples(world, vae, **more), steps, seed=seed, log_steps=100)
+        fit(model, examples(world, vae, **more), steps, rate=HASTY, seed=seed, log_steps=100)
         right = {}
         for asked in ("seen", "unseen"):
             clips, prompts = questions(world, 400, "validation", asked == "unseen")
