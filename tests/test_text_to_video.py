@@ -254,7 +254,8 @@ def test_from_nothing_to_a_model_that_takes_prompts(tmp_path, monkeypatch):
     monkeypatch.setattr(T.TextToVideoDigits, "config", SMALL)
     rows = T.from_scratch("digits", tmp_path, vae_steps=100, steps=150, every=1e9)
     assert rows == json.loads((tmp_path / "curve.json").read_text())
-    assert set(rows[-1]) == {"seconds", "asked_digit", "asked_motion", "asked_jointly"} and rows[-1]["seconds"] > 0
+    assert set(rows[-1]) == {"seconds", "transformer_seconds", "asked_digit", "asked_motion", "asked_jointly"}
+    assert rows[-1]["seconds"] > rows[-1]["transformer_seconds"] > 0
     assert len(T.film(PROMPTS[:1], folder=tmp_path)) == 1
     with pytest.raises(CourseError, match="no text-to-video of 'faces'"):
         T.from_scratch("faces", tmp_path)

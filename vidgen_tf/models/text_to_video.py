@@ -334,7 +334,7 @@ def from_scratch(world, folder, vae_steps=1500, steps=2500, every=20.0, seed=13)
 
     Returns:
         list of dicts: "seconds" since the start, measurements left out, and the accuracies of 200 validation prompts; in the last
-        one, those of 400 test prompts.
+        one, those of 400 test prompts, and "transformer_seconds", what the transformer's training alone has taken.
 
     Raises:
         CourseError: an unknown world, or a folder that can't be written to.
@@ -355,7 +355,8 @@ def from_scratch(world, folder, vae_steps=1500, steps=2500, every=20.0, seed=13)
     curve = AccuracyCurve(lambda: accuracy(model, vae, *some, recipe.guidance), every, before=time.monotonic() - start)
     fit(model, learned, steps, rate=HASTY, seed=seed, log_steps=50, callbacks=[curve])
     spent = time.monotonic() - curve.start
-    rows = [*curve.rows, {"seconds": spent} | accuracy(model, vae, *questions(world, 400), recipe.guidance)]
+    times = {"seconds": spent, "transformer_seconds": spent - curve.before}
+    rows = [*curve.rows, times | accuracy(model, vae, *questions(world, 400), recipe.guidance)]
     zoo.write_weights(vae, folder / f"vae-{world}.weights.h5")
     zoo.write_weights(model, folder / f"text-to-video-{world}.weights.h5")
     with atomic_path(folder / "curve.json") as temporary:
