@@ -36,7 +36,7 @@ WANDERING = Dataset(
     "digits", {"train": 0}, 910, {"size": 32, "frames": 16, "digits": 1}, function="make_canonical", split_option=True
 )
 DRAWN = 500  # clips that are drawn and encoded together
-HASTY = 5e-3  # largest step size of trainings of a few minutes: they learn more with larger steps than long ones can bear
+HASTY = 7e-3  # largest step size of trainings of a few minutes: they learn more with larger steps than long ones can bear
 
 
 def held_out(states):
