@@ -21,7 +21,7 @@ from ..errors import CourseError
 from ..quiet import quiet
 from ..video import Clip
 from ..worlds import shapes
-from .diffusion import AT_ONCE, DiffusionConfig, LatentDiffusion, fit_diffusion, layered, painted
+from .diffusion import AT_ONCE, HASTY, DiffusionConfig, LatentDiffusion, fit_diffusion, layered, painted
 from .text import CaptionEncoder, exchanged, phrases, tokenize, without, world_of_prompt
 from .vae import VAE, VAEDigits, VAEShapes, encode, fit_vae
 
@@ -36,7 +36,6 @@ WANDERING = Dataset(
     "digits", {"train": 0}, 910, {"size": 32, "frames": 16, "digits": 1}, function="make_canonical", split_option=True
 )
 DRAWN = 500  # clips that are drawn and encoded together
-HASTY = 7e-3  # largest step size of trainings of a few minutes: they learn more with larger steps than long ones can bear
 
 
 def held_out(states):
