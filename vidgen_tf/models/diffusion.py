@@ -23,7 +23,7 @@ from .latent_rnn import Standardise
 from .vae import decode, encode
 
 AT_ONCE = 128  # clips that are sampled together
-HASTY = 7e-3  # the largest step size for a minute's training, which learns more with larger steps than a long one can bear
+HASTY = 7e-3  # largest step size of a minute's training; 1000 steps on shapes obeyed 49 % at 3e-3, 60 at 5 and 8, 54 at 12e-3
 WARM_UP = 100  # steps, until the step size is at its largest
 SEEDS = 1_000_003  # from a layer's seed to the next one's
 MANY = 400  # steps, from which on XLA's compiling of a step is worth its seconds
