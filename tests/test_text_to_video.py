@@ -11,6 +11,7 @@ import pytest
 from vidgen_tf import datasets, exam, training, zoo
 from vidgen_tf.__main__ import main
 from vidgen_tf.errors import CourseError
+from vidgen_tf.models import diffusion
 from vidgen_tf.models import text_to_video as T
 from vidgen_tf.models.diffusion import SEEDS, DiffusionConfig, LatentDiffusion
 from vidgen_tf.models.text import CaptionEncoder, exchanged, phrases, tokenize, without
@@ -226,11 +227,12 @@ def test_prompts_become_clips_on_the_command_line(folder, capsys):
         (["sample", "text-to-video", "--prompt", "3", "--weights", "nowhere"], "nowhere.* is missing: python -m"),
         (["sample", "dense-faces", "--prompt", "3"], "Prompts and guidance are for text-to-video"),
         (["train", "text-to-video", "--from-scratch", "--steps", "60"], "--steps are a multiple of 50"),
-        (["train", "text-to-video"], "Train text-to-video --from-scratch"),
+        (["train", "text-to-video"], "Train text-to-video-digits or text-to-video-shapes, or see --from-scratch"),
         (["train", "dense-faces", "--from-scratch"], "Only text-to-video is trained --from-scratch"),
         (["train", "text-to-video", "--from-scratch", "--resume"], "--from-scratch goes without --resume"),
         (["train", "text-to-video", "--from-scratch", "--ladder"], "Train text-to-video --from-scratch or --ladder"),
-        (["train", "vae-digits", "--ladder"], "Only text-to-video is trained --ladder"),
+        (["train", "vae-digits", "--ladder"], "Only text-to-video or diffusion is trained --ladder"),
+        (["train", "diffusion", "--from-scratch"], "Only text-to-video is trained --from-scratch"),
     ],
 )
 def test_a_mistake_is_one_sentence(arguments, message, capsys):
@@ -276,6 +278,9 @@ def test_experiments_are_recorded_with_their_provenance(tmp_path, monkeypatch, c
     assert zoo.experiment("text-to-video-from-scratch-shapes")["rows"][0]["seconds"] == 60
     assert main(["train", "text-to-video", "--from-scratch", "--ship", "--encoder-steps", "0", "--steps", "1000"]) == 0
     assert zoo.experiment("text-to-video-shipped-encoder-digits")["command"].endswith("--encoder-steps 0 --steps 1000")
+    monkeypatch.setattr(diffusion, "ablate", lambda world: rows)
+    assert main(["train", "diffusion", "--ladder", "--ship"]) == 0
+    assert zoo.experiment("diffusion-ladder-digits")["command"].endswith("train diffusion --ladder --world digits")
     assert {"commit", "machine", "date", "seed", "versions"} <= record.keys()
     zoo.EXPERIMENTS.write_text("{")
     with pytest.raises(CourseError, match="experiments.json is damaged"):

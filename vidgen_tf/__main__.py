@@ -46,14 +46,14 @@ def _parser():
     _add_data(commands)
 
     train = commands.add_parser("train", help="train a model of the zoo by its recipe")
-    train.add_argument("name", help="a model's name, see `zoo list`; or text-to-video with --from-scratch")
+    train.add_argument("name", help="a model's name, see `zoo list`; or text-to-video, diffusion with what is below")
     train.add_argument("--budget", choices=("fast", "full"), default="full", help="training steps (default: full)")
     train.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     train.add_argument("--folder", default="build/train", help="where weights, record and checkpoint go (default: build/train)")
     train.add_argument("--ship", action="store_true", help="put the result into the zoo, with its provenance")
     train.add_argument("--from-scratch", action="store_true", help="of text-to-video: train its encoder as well")
     train.add_argument(
-        "--ladder", action="store_true", help="of text-to-video: several recipes, and how they answer to the unseen"
+        "--ladder", action="store_true", help="of text-to-video or diffusion: several recipes, and what becomes of each"
     )
     train.add_argument("--world", choices=("digits", "shapes"), default="digits", help="of both (default: digits)")
     train.add_argument(
@@ -175,8 +175,10 @@ def _data_show(options):
 def _train(options):
     from . import zoo
 
-    if options.name == "text-to-video" or options.from_scratch or options.ladder:
-        return _train_text_to_video(options)
+    if options.from_scratch or options.ladder:
+        return _train_experiment(options)
+    if options.name in ("text-to-video", "diffusion"):
+        raise CourseError(f"Train {options.name}-digits or {options.name}-shapes, or see --from-scratch and --ladder in --help.")
     path = zoo.train(options.name, options.budget, options.folder, options.resume)
     print(f"wrote {path} and its record {path.parent / (options.name + '.json')}")
     if options.ship:
@@ -184,40 +186,51 @@ def _train(options):
         print(f"shipped {options.name} to {zoo.FOLDER}")
 
 
-def _train_text_to_video(options):
-    """The two experiments of text to video, which the zoo keeps the records of: from nothing, and recipes compared."""
+def _train_experiment(options):
+    """Experiments, of which the zoo keeps the records: text to video from nothing, and recipes compared."""
     from . import zoo
+    from .models import diffusion, text_to_video
+
+    what = "--from-scratch" if options.from_scratch else "--ladder"
+    if options.from_scratch and options.ladder:
+        raise CourseError("Train text-to-video --from-scratch or --ladder, one after the other.")
+    able = "text-to-video" if options.from_scratch else "text-to-video or diffusion"
+    if options.name not in able.split(" or "):
+        raise CourseError(f"Only {able} is trained {what}, not {options.name}.")
+    if options.resume:
+        raise CourseError(f"{what} goes without --resume: start it again.")
+    begun, module = zoo.origin(), diffusion if options.name == "diffusion" else text_to_video
+    rows, details, kind = _from_scratch(options) if options.from_scratch else _ladder(options, module)
+    if options.ship:
+        name = f"{options.name}-{kind}-{options.world}"
+        command = f"python -m vidgen_tf train {options.name} {what} --world {options.world}{details}"
+        zoo.record_experiment(name, rows, command, module.RECIPES[options.world].seed, begun)
+        print(f"recorded as {name} in {zoo.EXPERIMENTS}")
+
+
+def _ladder(options, module):
+    """Recipes compared: rows, what the command says besides, and the kind of the experiment."""
+    rows = module.ablate(options.world) if options.name == "diffusion" else module.climb(options.world)
+    for row in rows:
+        print(", ".join(f"{name} {value}" for name, value in row.items()))
+    return rows, "", "ladder"
+
+
+def _from_scratch(options):
+    """Text to video from nothing: rows, what the command says besides, and the kind of the experiment."""
     from .models import text_to_video
     from .models.diffusion import WARM_UP
 
-    what = "--from-scratch" if options.from_scratch else "--ladder"
-    if options.name != "text-to-video":
-        raise CourseError(f"Only text-to-video is trained {what}, not {options.name}.")
-    if options.from_scratch == options.ladder:
-        raise CourseError("Train text-to-video --from-scratch or --ladder; or its transformer alone, text-to-video-digits.")
-    if options.resume:
-        raise CourseError(f"{what} goes without --resume: start it again.")
-    begun = zoo.origin()
-    if options.ladder:
-        rows = text_to_video.climb(options.world)
-        for row in rows:
-            print(", ".join(f"{name} {value}" for name, value in row.items()))
-    else:
-        if options.steps <= WARM_UP or options.steps % 50 or options.encoder_steps % 100:
-            raise CourseError("--steps are a multiple of 50 above 100, --encoder-steps a multiple of 100.")
-        rows = text_to_video.from_scratch(options.world, options.folder, options.encoder_steps, options.steps)
-        for row in rows:
-            others = ", ".join(f"{name} {value:.2f}" for name, value in row.items() if name != "seconds")
-            print(f"{row['seconds'] / 60:5.1f} minutes: {others}")
-        print(f"wrote the weights and curve.json to {options.folder}; let it make videos:")
-        print(f"python -m vidgen_tf sample text-to-video --weights {options.folder} --prompt ...")
-    if options.ship:
-        kind = what.removeprefix("--") if options.ladder or options.encoder_steps else "shipped-encoder"
-        name = f"text-to-video-{kind}-{options.world}"
-        command = f"python -m vidgen_tf train text-to-video {what} --world {options.world}"
-        command += "" if options.ladder else f" --encoder-steps {options.encoder_steps} --steps {options.steps}"
-        zoo.record_experiment(name, rows, command, text_to_video.RECIPES[options.world].seed, begun)
-        print(f"recorded as {name} in {zoo.EXPERIMENTS}")
+    if options.steps <= WARM_UP or options.steps % 50 or options.encoder_steps % 100:
+        raise CourseError("--steps are a multiple of 50 above 100, --encoder-steps a multiple of 100.")
+    rows = text_to_video.from_scratch(options.world, options.folder, options.encoder_steps, options.steps)
+    for row in rows:
+        others = ", ".join(f"{name} {value:.2f}" for name, value in row.items() if not name.endswith("seconds"))
+        print(f"{row['seconds'] / 60:5.1f} minutes: {others}")
+    print(f"wrote the weights and curve.json to {options.folder}; let it make videos:")
+    print(f"python -m vidgen_tf sample text-to-video --weights {options.folder} --prompt ...")
+    details = f" --encoder-steps {options.encoder_steps} --steps {options.steps}"
+    return rows, details, "from-scratch" if options.encoder_steps else "shipped-encoder"
 
 
 def _sample(options):

@@ -635,15 +635,22 @@ class _DiffusionRecipe:
         Returns:
             The history of `training.fit`.
         """
-        vae, clips = zoo.load(self.vae), load(*self.dataset)
-        if self.config.layers > 1:
-            found = layered(vae, clips)  # where there is no second thing, the ground alone is learned
-            z_mean, z_log_var, behind = found["z_mean"], found["z_log_var"], found["behind"]
-        else:
-            (z_mean, z_log_var), behind = encode(vae, clips.frames), None
+        z_mean, z_log_var, behind = self.lesson()
         model.scale.adapt(z_mean, z_log_var)
         options = {"seed": self.seed, "checkpoint": checkpoint, "log_steps": 100}
         return fit_diffusion(model, z_mean, steps, behind=behind, **options)
+
+    def lesson(self):
+        """What there is to learn from.
+
+        Returns:
+            z_mean and z_log_var of the training clips, float32 `(N, T, latent_dim)`, and the layers behind them, or None.
+        """
+        vae, clips = zoo.load(self.vae), load(*self.dataset)
+        if self.config.layers > 1:
+            found = layered(vae, clips)  # where there is no second thing, the ground alone is learned
+            return found["z_mean"], found["z_log_var"], found["behind"]
+        return *encode(vae, clips.frames), None
 
     def sample(self, model, count, seed):
         """Clips of 16 frames, out of noise."""
@@ -678,3 +685,37 @@ class DiffusionShapes(_DiffusionRecipe):
     dataset = ("shapes", "train")
     vae = "vae-shapes"
     config = DiffusionConfig(layers=2)
+
+
+RECIPES = {"digits": DiffusionDigits, "shapes": DiffusionShapes}
+
+# Networks that are compared: the shipped one, and what is changed of it.
+ABLATION = {
+    "as it ships": {},
+    "the same, another seed": {"seed": 112},
+    "quiet places": {"loudness": 0.02},
+    "uniform noise levels": {"levels": "uniform"},
+}
+
+
+def ablate(world="digits", steps=1500):
+    """Networks that differ in one choice, trained equally long, all frames of a clip at one level: what do they make?
+
+    Args:
+        world: "digits" or "shapes".
+        steps: training steps of each, a multiple of 100.
+
+    Returns:
+        list of dicts: "recipe", a name in `ABLATION`; and the exam of 500 clips, as the zoo's records have it.
+    """
+    recipe, rows = RECIPES[world](), []
+    z_mean, z_log_var, behind = recipe.lesson()
+    for name, change in ABLATION.items():
+        change = {"seed": recipe.seed, "own_levels": 0.0} | change
+        seed = change.pop("seed")
+        keras.utils.set_random_seed(seed)
+        model = LatentDiffusion(dataclasses.replace(recipe.config, **change))
+        model.scale.adapt(z_mean, z_log_var)
+        fit_diffusion(model, z_mean, steps, behind=behind, rate=HASTY, seed=seed, log_steps=100)
+        rows.append({"recipe": name} | recipe.examine(model))
+    return rows
