@@ -698,7 +698,7 @@ ABLATION = {
 }
 
 
-def ablate(world="digits", steps=1500):
+def ablate(world="digits", steps=1000):
     """Networks that differ in one choice, trained equally long, all frames of a clip at one level: what do they make?
 
     Args:
