@@ -361,7 +361,7 @@ class LatentDiffusion(keras.Model):
         levels = np.linspace(1, 0, steps + 1, dtype=np.float32)[:, None, None]  # (steps + 1, 1, 1)
         if known is not None:
             if not config.own_levels:
-                raise CourseError("Known frames need a model whose frames have levels of their own: own_levels above 0.")
+                raise CourseError("Known frames need a model that was trained with own_levels above 0.")
             given = np.asarray(given, bool)
             if np.shape(known) != shape or given.shape != shape[1:2]:
                 got = f"{np.shape(known)} and {given.shape}"
@@ -506,7 +506,18 @@ def draw_levels(count, config, seed):
     return ops.where(own, draw(count, config.frames), shared)
 
 
-def fit_diffusion(model, latents, steps, words=None, behind=None, rate=3e-3, batch_size=64, ema=None, seed=0, **options):
+def fit_diffusion(
+    model,
+    latents,
+    steps,
+    words=None,
+    behind=None,
+    rate=3e-3,
+    batch_size=64,
+    ema=None,
+    seed=0,
+    **options,
+):
     """Trains a model of clips: AdamW, a step size that rises for 100 steps and falls to 0 along a cosine.
 
     Args:

@@ -172,7 +172,7 @@ def phrases(ids):
 
 
 def exchanged(ids):
-    """Captions whose phrases have changed places: what the second of two things has to know of itself comes first.
+    """Captions whose phrases have changed places: the words of the second thing come first.
 
     Args:
         ids: int array `(N, L)` of `tokenize`.

@@ -77,7 +77,7 @@ def examples(world, vae, fresh=0, wandering=0, layers=None):
 
 
 def lesson(vae, clips, layers=1):
-    """What clips teach: those that show no pair held out, once with each caption, layer by layer where there are layers.
+    """What clips teach: those without a pair held out, once with each caption, layer by layer if there are layers.
 
     Args:
         vae: trained `VAE` of their frames.
@@ -94,9 +94,10 @@ def lesson(vae, clips, layers=1):
         z_mean, z_log_var = encode(vae, clips.frames)
         return joined([{"z_mean": z_mean, "z_log_var": z_log_var, "words": words} for words in captions])
     found = layered(vae, clips)
-    there = clips.states["color"].T.ravel() >= 0  # (2N,), as in `layered`: all first things, then all second ones
+    there = clips.states["color"].T.ravel() >= 0  # (2N,), as in `layered`: first things, then second ones
     mine = [np.concatenate([words, exchanged(words)]) for words in captions]
-    return joined([{name: array[there] for name, array in (found | {"words": words}).items()} for words in mine])
+    said = [found | {"words": words} for words in mine]
+    return joined([{name: array[there] for name, array in one.items()} for one in said])
 
 
 def joined(parts):
@@ -207,7 +208,7 @@ def answer(model, vae, captions, guidance, seed=0, **options):
         part = words[first : first + AT_ONCE]
 
         def steer(k, behind, part=part):
-            asked = (k == 0) | (phrases(part) > k)  # a caption of one phrase, or of none, has a first layer alone
+            asked = (k == 0) | (phrases(part) > k)  # one phrase, or none, has a first layer alone
             mine = exchanged(part[asked]) if k else part
             return asked, guided(model, mine, guidance, behind[asked])
 
