@@ -77,7 +77,7 @@ def examples(world, vae, fresh=0, wandering=0, layers=None):
 
 
 def lesson(vae, clips, layers=1):
-    """What clips without a pair held out teach, once with each caption, layer by layer if there are layers.
+    """What clips without a pair held out teach, once with each caption, layer by layer if there are any.
 
     Args:
         vae: trained `VAE` of their frames.
