@@ -147,6 +147,11 @@ def test_pipeline_resumes_at_any_step():
         np.testing.assert_array_equal(take(step, 9 - step), whole[step:])
 
 
+def test_no_thread_of_a_pipeline_outlives_its_training():
+    """TensorFlow's autotuning sleeps for up to a minute, and an ended training would wait for it."""
+    assert datasets.pipeline(np.zeros((4, 2)), batch_size=2).options().autotune.enabled is False
+
+
 def test_pipeline_turns_pixels_into_model_values_and_keeps_the_rest():
     pixels = np.array([0, 255, 128, 51], np.uint8).reshape(4, 1)
     frames, index = next(iter(datasets.pipeline(pixels, np.arange(4), batch_size=4)))

@@ -150,8 +150,10 @@ def pipeline(*arrays, batch_size, seed=0, first_step=0):
         out = [to_model(tf.gather(tensor, rows)) for tensor in tensors]
         return out[0] if len(out) == 1 else tuple(out)
 
+    options = tf.data.Options()
+    options.autotune.enabled = False  # there is nothing to tune; its thread sleeps for up to a minute, and `fit` waits for it
     epochs = tf.data.Dataset.range(first_step // steps, tf.int64.max).flat_map(batches)
-    return epochs.skip(first_step % steps).map(fetch, num_parallel_calls=2).prefetch(2)
+    return epochs.skip(first_step % steps).map(fetch, num_parallel_calls=2).prefetch(2).with_options(options)
 
 
 def verify(name, split):
