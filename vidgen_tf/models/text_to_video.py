@@ -246,11 +246,24 @@ def film(prompts, seed=0, guidance=None, folder=None, **options):
     return clips
 
 
+@functools.cache
+def shipped(world):
+    """The zoo's model of a world and its encoder, read once: don't train them any further.
+
+    Args:
+        world: "digits" or "shapes".
+
+    Returns:
+        trained `LatentDiffusion` with captions, and the `VAE` whose latents it knows.
+    """
+    return zoo.load(f"text-to-video-{world}"), zoo.load(f"vae-{world}")
+
+
 def _pair(world, folder):
     """The model of a world and its encoder."""
-    names = f"text-to-video-{world}", f"vae-{world}"
     if folder is None:
-        return [zoo.load(name) for name in names]
+        return shipped(world)
+    names = f"text-to-video-{world}", f"vae-{world}"
     models = [zoo.recipe(name).build() for name in names]
     for name, model in zip(names, models):
         path = Path(folder) / f"{name}.weights.h5"
