@@ -197,10 +197,10 @@ def _draw_figure(reports, path):
             continue
         minutes = [report.scores["training_minutes"] for report in shown]
         times_real = [report.scores["content_distance"] / report.real["content_distance"] for report in shown]
-        axes.scatter(minutes, times_real, label=world)
+        color = axes.scatter(minutes, times_real, label=world).get_facecolor()[0]
         for report, *point in zip(shown, minutes, times_real):
             above_or_below = (6, -11 if place % 2 else 3)  # so that neighbours from two worlds can both be read
-            axes.annotate(report.name, point, xytext=above_or_below, textcoords="offset points", fontsize=8)
+            axes.annotate(report.name, point, xytext=above_or_below, textcoords="offset points", fontsize=8, color=color)
     axes.axhline(1, color="grey", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="content distance / real clips'")
     axes.margins(0.2)
