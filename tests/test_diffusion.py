@@ -316,15 +316,17 @@ def test_the_recipes_build_models_of_their_encoders_latents(recipe):
     assert recipe.build().network.output_shape == (None, 16, 32)
 
 
-def test_an_ablation_changes_one_choice_at_a_time(monkeypatch):
+def test_an_ablation_changes_one_choice_at_a_time(monkeypatch, tmp_path):
     """Without training: each row has its own network, and is examined as the zoo's models are."""
     networks = []
-    monkeypatch.setattr(D.DiffusionDigits, "lesson", lambda self: (CLIPS, CLIPS, None))
+    encoders = []
+    monkeypatch.setattr(D.DiffusionDigits, "lesson", lambda self: encoders.append(self.vae) or (CLIPS, CLIPS, None))
     monkeypatch.setattr(D.DiffusionDigits, "config", SMALL)
     monkeypatch.setattr(D.DiffusionDigits, "examine", lambda self, model: {"motion_distance": 1.0})
     monkeypatch.setattr(D, "fit_diffusion", lambda model, *_, seed, **__: networks.append((model.config, seed)))
-    rows = D.ablate(steps=100)
+    rows = D.ablate("digits", tmp_path / "rows.json", steps=100)
     assert rows == [{"recipe": name, "motion_distance": 1.0} for name in D.ABLATION]
     plain = dataclasses.replace(SMALL, own_levels=0.0)
     quiet, uniform = (dataclasses.replace(plain, **change) for change in ({"loudness": 0.02}, {"levels": "uniform"}))
-    assert networks == [(plain, 12), (plain, 112), (quiet, 12), (uniform, 12)]
+    assert networks == [(plain, 12), (plain, 112), (quiet, 12), (uniform, 12), (plain, 12)]
+    assert encoders == [*4 * ["vae-digits-low-beta"], "vae-digits"] and not list(tmp_path.iterdir())

@@ -1,7 +1,8 @@
 """Text to video: pairs held out, guidance, prompts in, clips out, and the mistakes that people make."""
 
 import dataclasses
-import json
+import os
+import signal
 import time
 
 import keras
@@ -174,26 +175,24 @@ def test_what_real_clips_show_is_obeyed_and_what_others_show_is_not():
         exam.obeyed(np.zeros((100, 2, 32, 32, 3), np.uint8), "faces", None)
 
 
-def test_the_curve_leaves_the_measuring_out():
-    now = [100.0]
+def test_a_curve_goes_on_where_its_training_goes_on(tmp_path):
+    """A killed run may have measured beyond its checkpoint: what lies there is measured again."""
+    path, values = tmp_path / "curve.json", iter([0.1, 0.2, 0.3, 0.25, 0.4])
 
-    class Clock:
-        @staticmethod
-        def monotonic():
-            return now[0]
-
-    def measure():
-        now[0] += 50.0
-        return {"share": 0.5}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(T, "time", Clock)
-        curve = T.AccuracyCurve(measure, every=20.0, before=30.0)
+    def run(epochs):
+        curve = T.AccuracyCurve(lambda: {"share": next(values)}, every=100, path=path)
+        curve.set_params({"steps": 50})
         curve.on_train_begin()
-        for epoch in range(6):
-            now[0] += 8.0
+        for epoch in epochs:
             curve.on_epoch_end(epoch)
-        assert [row["seconds"] for row in curve.rows] == [54.0, 78.0]
+        return curve.rows
+
+    assert run(range(7)) == [{"step": 100, "share": 0.1}, {"step": 200, "share": 0.2}, {"step": 300, "share": 0.3}]
+    rows = run(range(4, 8))
+    assert [row["share"] for row in rows] == [0.1, 0.2, 0.25, 0.4] and zoo.read_rows(path) == rows
+    path.write_text("[1]")
+    with pytest.raises(CourseError, match="curve.json is damaged: delete it"):
+        run(range(1))
 
 
 @pytest.fixture
@@ -201,7 +200,7 @@ def folder(tmp_path, model):
     """What `from_scratch` leaves behind, untrained."""
     training.set_seed(5)
     zoo.write_weights(LatentDiffusion(T.TextToVideoDigits.config, CaptionEncoder), tmp_path / "text-to-video-digits.weights.h5")
-    zoo.write_weights(VAE(VAEDigits.config), tmp_path / "vae-digits.weights.h5")
+    zoo.write_weights(VAE(VAEDigits.config), tmp_path / f"{T.TextToVideoDigits.vae}.weights.h5")
     return tmp_path
 
 
@@ -229,7 +228,6 @@ def test_prompts_become_clips_on_the_command_line(folder, capsys):
         (["train", "text-to-video", "--from-scratch", "--steps", "60"], "--steps are a multiple of 50"),
         (["train", "text-to-video"], "Train text-to-video-digits or text-to-video-shapes, or see --from-scratch"),
         (["train", "dense-faces", "--from-scratch"], "Only text-to-video is trained --from-scratch"),
-        (["train", "text-to-video", "--from-scratch", "--resume"], "--from-scratch goes without --resume"),
         (["train", "text-to-video", "--from-scratch", "--ladder"], "Train text-to-video --from-scratch or --ladder"),
         (["train", "vae-digits", "--ladder"], "Only text-to-video or diffusion is trained --ladder"),
         (["train", "diffusion", "--from-scratch"], "Only text-to-video is trained --from-scratch"),
@@ -254,10 +252,26 @@ def test_from_nothing_to_a_model_that_takes_prompts(tmp_path, monkeypatch):
     """The whole way, of a few steps each: what comes out is measured, kept, and read again."""
     monkeypatch.setattr(T, "load", lambda name, split="train": datasets.load(name, split, 500))
     monkeypatch.setattr(T.TextToVideoDigits, "config", SMALL)
-    rows = T.from_scratch("digits", tmp_path, vae_steps=100, steps=150, every=1e9)
-    assert rows == json.loads((tmp_path / "curve.json").read_text())
-    assert set(rows[-1]) == {"seconds", "transformer_seconds", "asked_digit", "asked_motion", "asked_jointly"}
+    options = {"vae_steps": 100, "steps": 150, "every": 50}
+    whole = T.from_scratch("digits", tmp_path / "whole", **options)
+    measured = T.accuracy
+
+    def interrupted(*arguments, **others):
+        os.kill(os.getpid(), signal.SIGINT)  # while it is measured; the training stops after its next round
+        return measured(*arguments, **others)
+
+    monkeypatch.setattr(T, "accuracy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        T.from_scratch("digits", tmp_path, **options)
+    assert not (tmp_path / "curve.json").exists()
+    monkeypatch.setattr(T, "accuracy", measured)
+    rows = T.from_scratch("digits", tmp_path, **options, resume=True)
+    assert rows == zoo.read_rows(tmp_path / "curve.json") and [row["step"] for row in rows] == [50, 100, 150, 150]
+    accuracies = [[{key: row[key] for key in row if "asked" in key} for row in each] for each in (whole, rows)]
+    assert accuracies[0] == accuracies[1], "a training that was stopped ends like one that was not"
+    assert set(rows[-1]) - {"step"} == {"seconds", "transformer_seconds", "asked_digit", "asked_motion", "asked_jointly"}
     assert rows[-1]["seconds"] > rows[-1]["transformer_seconds"] > 0
+    assert sorted(path.suffix for path in tmp_path.glob("*.*")) == [".h5", ".h5", ".json"], "checkpoints are gone"
     assert len(T.film(PROMPTS[:1], folder=tmp_path)) == 1
     with pytest.raises(CourseError, match="no text-to-video of 'faces'"):
         T.from_scratch("faces", tmp_path)
@@ -268,8 +282,8 @@ def test_experiments_are_recorded_with_their_provenance(tmp_path, monkeypatch, c
     with pytest.raises(CourseError, match="has been recorded; there are none"):
         zoo.experiment("text-to-video-ladder-digits")
     rows = [{"recipe": "one", "seen": 0.9}]
-    monkeypatch.setattr(T, "climb", lambda world: rows)
-    monkeypatch.setattr(T, "from_scratch", lambda *_: [{"seconds": 60.0, "asked_jointly": 0.5}])
+    monkeypatch.setattr(T, "climb", lambda world, path: rows)
+    monkeypatch.setattr(T, "from_scratch", lambda *_, **__: [{"seconds": 60.0, "asked_jointly": 0.5}])
     assert main(["train", "text-to-video", "--ladder", "--ship"]) == 0
     assert main(["train", "text-to-video", "--from-scratch", "--ship", "--world", "shapes"]) == 0
     assert "1.0 minutes: asked_jointly 0.50" in capsys.readouterr().out
@@ -278,7 +292,7 @@ def test_experiments_are_recorded_with_their_provenance(tmp_path, monkeypatch, c
     assert zoo.experiment("text-to-video-from-scratch-shapes")["rows"][0]["seconds"] == 60
     assert main(["train", "text-to-video", "--from-scratch", "--ship", "--encoder-steps", "0", "--steps", "1000"]) == 0
     assert zoo.experiment("text-to-video-shipped-encoder-digits")["command"].endswith("--encoder-steps 0 --steps 1000")
-    monkeypatch.setattr(diffusion, "ablate", lambda world: rows)
+    monkeypatch.setattr(diffusion, "ablate", lambda world, path: rows)
     assert main(["train", "diffusion", "--ladder", "--ship"]) == 0
     assert zoo.experiment("diffusion-ladder-digits")["command"].endswith("train diffusion --ladder --world digits")
     assert {"commit", "machine", "date", "seed", "versions"} <= record.keys()
@@ -287,7 +301,7 @@ def test_experiments_are_recorded_with_their_provenance(tmp_path, monkeypatch, c
         zoo.experiment("text-to-video-ladder-digits")
 
 
-def test_a_ladder_has_a_row_for_each_recipe(monkeypatch):
+def test_a_ladder_has_a_row_for_each_recipe(monkeypatch, tmp_path):
     """Without training: each rung gets its own captions and clips, and is asked what it has seen and what not."""
     asked, learned = [], []
     monkeypatch.setattr(T.TextToVideoDigits, "config", SMALL)
@@ -297,13 +311,13 @@ def test_a_ladder_has_a_row_for_each_recipe(monkeypatch):
     monkeypatch.setattr(T, "fit", lambda model, *_, **__: learned.append((model.captions(4).one, model.config.layers)))
     monkeypatch.setattr(T, "answer", lambda model, vae, prompts, guidance, seed: asked.append(guidance) or prompts)
     monkeypatch.setattr(T.exam, "obeyed", lambda made, world, clips: {"asked_jointly": np.arange(len(clips)) % 4 == 0})
-    rows = T.climb("digits", steps=100)
+    rows = T.climb("digits", tmp_path / "rows.json", steps=100)
     assert [row["recipe"] for row in rows] == list(T.LADDER["digits"]) and rows[0]["unseen_by_attribute"] == 0.25
     more = [{}, {}, {"fresh": 8000}, {"fresh": 8000, "wandering": 8000}]
     assert learned == [part for rung, one in zip(more, (0.0, 0.1, 0.1, 0.1)) for part in (rung, (one, 1))]
     assert asked[:3] == [2.5, 2.5, T.TextToVideoDigits.by_attribute]
     learned.clear()
-    rows = T.climb("shapes", steps=100)
+    rows = T.climb("shapes", tmp_path / "rows.json", steps=100)
     assert learned == [{"layers": 1}, (0.1, 1), {"layers": 2}, (0.1, 2)]
     assert set(rows[0]) == {"recipe", "seen", "unseen", "one thing", "two things"}
 
@@ -312,7 +326,7 @@ def test_a_ladder_has_a_row_for_each_recipe(monkeypatch):
 def test_the_zoos_recipes_are_whole(name):
     recipe = zoo.recipe(name)
     assert recipe.dataset == (recipe.world, "train") and recipe.build().captions is CaptionEncoder
-    assert recipe.config.latent_dim == recipe.vae.config.latent_dim
+    assert recipe.config.latent_dim == zoo.recipe(recipe.vae).config.latent_dim
     assert all(steps % 100 == 0 for steps in recipe.steps.values())
     assert isinstance(recipe.build(), keras.Model)
 
@@ -329,7 +343,7 @@ def test_shipped_weights_meet_the_bars():
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ["digits", "shapes"])
 def test_sixteen_clips_take_less_than_three_seconds(world):
-    model, vae = zoo.load(f"text-to-video-{world}"), zoo.load(f"vae-{world}")
+    model, vae = T.shipped(world)
     _, prompts = T.questions(world, 16)
     seconds = []
     for _ in range(4):  # the first builds what the others use

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import keras
@@ -84,6 +85,15 @@ def test_history_has_an_entry_per_log_steps_and_the_loss_falls():
     history = training.fit(tiny_model(), tiny_batches, 60, log_steps=20)
     np.testing.assert_array_equal(history["step"], [20, 40, 60])
     assert history["loss"][-1] < history["loss"][0] and (np.diff(history["seconds"]) > 0).all()
+
+
+def test_the_clock_leaves_out_what_other_callbacks_do_between_rounds():
+    class Slow(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            time.sleep(0.5)
+
+    seconds = training.fit(tiny_model(), tiny_batches, 60, log_steps=10, callbacks=[Slow()])["seconds"]
+    assert (np.diff(seconds) < 0.4).all()
 
 
 def test_a_finished_run_trains_no_further(tmp_path):

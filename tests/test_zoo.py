@@ -149,3 +149,23 @@ def test_the_readme_shows_the_recorded_exams():
         else:
             result = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in sorted(record["exam"].items()))
         assert f"| {name} | {record['bytes'] / 1e6:.1f} | {record['minutes']:.1f} | {result} |\n" in readme, name
+
+
+def test_an_interrupted_experiment_goes_on_with_the_rows_that_it_has(tmp_path):
+    path, made = tmp_path / "rows.json", []
+
+    def make(name):
+        if name == "third" and "third" not in made:
+            made.append(name)
+            raise KeyboardInterrupt
+        made.append(name)
+        return {"value": len(made)}
+
+    with pytest.raises(KeyboardInterrupt):
+        zoo.rows_of(path, ["first", "second", "third"], make)
+    rows = zoo.rows_of(path, ["first", "second", "third"], make)
+    assert made == ["first", "second", "third", "third"] and not path.exists()
+    assert rows == [{"recipe": name, "value": value} for name, value in (("first", 1), ("second", 2), ("third", 4))]
+    path.write_text("{")
+    with pytest.raises(CourseError, match="rows.json is damaged: delete it"):
+        zoo.rows_of(path, ["first"], make)

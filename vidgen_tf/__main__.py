@@ -26,7 +26,8 @@ def main(arguments=None):
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; files already written are whole.", file=sys.stderr)
+        later = " The same command with --resume goes on from here." if "resume" in options else ""
+        print(f"\nstopped; files already written are whole.{later}", file=sys.stderr)
         return 130
 
 
@@ -197,8 +198,6 @@ def _train_experiment(options):
     able = "text-to-video" if options.from_scratch else "text-to-video or diffusion"
     if options.name not in able.split(" or "):
         raise CourseError(f"Only {able} is trained {what}, not {options.name}.")
-    if options.resume:
-        raise CourseError(f"{what} goes without --resume: start it again.")
     begun, module = zoo.origin(), diffusion if options.name == "diffusion" else text_to_video
     rows, details, kind = _from_scratch(options) if options.from_scratch else _ladder(options, module)
     if options.ship:
@@ -210,7 +209,12 @@ def _train_experiment(options):
 
 def _ladder(options, module):
     """Recipes compared: rows, what the command says besides, and the kind of the experiment."""
-    rows = module.ablate(options.world) if options.name == "diffusion" else module.climb(options.world)
+    from . import zoo
+
+    path = zoo.workplace(options.folder) / f"{options.name}-ladder-{options.world}.json"
+    if not options.resume:
+        path.unlink(missing_ok=True)
+    rows = module.ablate(options.world, path) if options.name == "diffusion" else module.climb(options.world, path)
     for row in rows:
         print(", ".join(f"{name} {value}" for name, value in row.items()))
     return rows, "", "ladder"
@@ -223,7 +227,7 @@ def _from_scratch(options):
 
     if options.steps <= WARM_UP or options.steps % 50 or options.encoder_steps % 100:
         raise CourseError("--steps are a multiple of 50 above 100, --encoder-steps a multiple of 100.")
-    rows = text_to_video.from_scratch(options.world, options.folder, options.encoder_steps, options.steps)
+    rows = text_to_video.from_scratch(options.world, options.folder, options.encoder_steps, options.steps, resume=options.resume)
     for row in rows:
         others = ", ".join(f"{name} {value:.2f}" for name, value in row.items() if not name.endswith("seconds"))
         print(f"{row['seconds'] / 60:5.1f} minutes: {others}")

@@ -134,7 +134,7 @@ class World:
 
 WORLDS = {
     "shapes": World("judge-shapes", "judge-motion-shapes", "vae-shapes", tracked=True),
-    "digits": World("judge-digits-32", "judge-motion-digits", "vae-digits", tracked=True),
+    "digits": World("judge-digits-32", "judge-motion-digits", "vae-digits-low-beta", tracked=True),
     "faces": World("judge-faces"),
     "faces-32": World("judge-faces"),
     "scans": World("judge-digits"),  # the digits themselves, which stand still: the first frame of each clip is examined

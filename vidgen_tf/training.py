@@ -79,6 +79,7 @@ def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sam
         with _patient_interrupt(state):
             model.fit(data, **rounds, callbacks=callbacks, shuffle=False, verbose=0)
         state.save()
+        state.stop_if_interrupted()
     return {key: np.array(values) for key, values in state.history.items()}
 
 
@@ -176,19 +177,28 @@ class _State(keras.callbacks.Callback):
         self.history, self.done, self.saved = {}, 0, 0
         self.interrupted = self.told = False
         self.last = self.start = time.monotonic()
+        self.stopped = None  # when the last round ended
 
     def on_train_batch_end(self, batch, logs=None):
         if self.interrupted and not self.told:
             self.told = True
             print("\nStopping after this round of steps; Ctrl-C once more stops at once.", file=sys.stderr)
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.stop_if_interrupted()
+        if self.stopped is not None:
+            self.start += time.monotonic() - self.stopped  # what other callbacks measure or draw between rounds is no training
+
     def on_epoch_end(self, epoch, logs=None):
+        self.stopped = time.monotonic()
         self.done = (epoch + 1) * self.params["steps"]
-        for key, value in {"step": self.done, "seconds": time.monotonic() - self.start, **(logs or {})}.items():
+        for key, value in {"step": self.done, "seconds": self.stopped - self.start, **(logs or {})}.items():
             self.history.setdefault(key, []).append(float(value))
         if self.interrupted or time.monotonic() - self.last > self.every:
             self.save()
-        if self.interrupted:
+
+    def stop_if_interrupted(self):
+        if self.interrupted:  # and only now, for the other callbacks had the end of the round to see
             raise KeyboardInterrupt
 
     def save(self):

@@ -40,6 +40,7 @@ RECIPES = {
     "latent-gru-digits": "vidgen_tf.models.latent_rnn:LatentGRUDigits",
     "svg-digits": "vidgen_tf.models.latent_rnn:SVGDigits",
     "vae-digits": "vidgen_tf.models.vae:VAEDigits",
+    "vae-digits-low-beta": "vidgen_tf.models.vae:VAEDigitsLowBeta",
     "vae-shapes": "vidgen_tf.models.vae:VAEShapes",
     "convlstm-digits": "vidgen_tf.models.convlstm:ConvLSTMDigits",
     "simvp-digits": "vidgen_tf.models.convlstm:SimVPDigits",
@@ -149,11 +150,7 @@ def train(name, budget="full", folder="build/train", resume=False):
     maker = recipe(name)
     if budget not in maker.steps:
         raise CourseError(f"There is no budget {budget!r}; there are {', '.join(maker.steps)}.")
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)  # now, not after minutes of training
-    except OSError as error:
-        raise CourseError(f"Can't write to {folder}: {error.strerror}. Choose another folder.") from error
+    folder = workplace(folder)
     checkpoint = folder / f"{name}-{budget}.checkpoint.npz"
     if checkpoint.is_file() and not resume:
         checkpoint.unlink()
@@ -171,6 +168,26 @@ def train(name, budget="full", folder="build/train", resume=False):
     with atomic_path(folder / f"{name}.json") as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
     return path
+
+
+def workplace(folder):
+    """The folder of a training, made now and not after minutes of it.
+
+    Args:
+        folder: str or Path.
+
+    Returns:
+        Path.
+
+    Raises:
+        CourseError: it can't be written to.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CourseError(f"Can't write to {folder}: {error.strerror}. Choose another folder.") from error
+    return folder
 
 
 def ship(name, folder="build/train"):
@@ -231,6 +248,56 @@ def record_experiment(name, rows, command, seed, begun):
     records[name] = {"command": command, "seed": seed} | begun | {"rows": rows}
     with atomic_path(EXPERIMENTS) as temporary:
         temporary.write_text(json.dumps(records, indent=1, sort_keys=True) + "\n")
+
+
+def rows_of(path, recipes, make):
+    """The rows of an experiment, one after the other; an interrupted one goes on with the rows that it has.
+
+    Args:
+        path: Path of the file (.json) that keeps the rows until all are there.
+        recipes: names of what is compared.
+        make: function from such a name to a dict of float.
+
+    Returns:
+        list of dicts: "recipe", the name, and what `make` gave for it.
+    """
+    rows = read_rows(path) if path.is_file() else []
+    for name in list(recipes)[len(rows) :]:
+        rows.append({"recipe": name} | make(name))
+        write_rows(path, rows)
+    path.unlink()
+    return rows
+
+
+def write_rows(path, rows):
+    """Keeps rows of an experiment in a file.
+
+    Args:
+        path: Path of the file, .json.
+        rows: list of dicts of str and float.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def read_rows(path):
+    """Rows that `write_rows` has kept.
+
+    Args:
+        path: Path of the file, .json.
+
+    Returns:
+        list of dicts of str and float.
+
+    Raises:
+        CourseError: the file is damaged.
+    """
+    try:
+        rows = json.loads(path.read_text())
+        assert all(isinstance(row, dict) for row in rows)
+    except (OSError, ValueError, TypeError, AssertionError) as error:
+        raise CourseError(f"{path} is damaged: delete it to start anew.") from error
+    return rows
 
 
 def origin():

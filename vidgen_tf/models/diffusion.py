@@ -686,7 +686,7 @@ class DiffusionDigits(_DiffusionRecipe):
 
     title = "Latent video diffusion: a digit that goes to a wall and back, out of noise"
     dataset = ("digits", "train")
-    vae = "vae-digits"
+    vae = "vae-digits-low-beta"
 
 
 class DiffusionShapes(_DiffusionRecipe):
@@ -706,27 +706,31 @@ ABLATION = {
     "the same, another seed": {"seed": 112},
     "quiet places": {"loudness": 0.02},
     "uniform noise levels": {"levels": "uniform"},
+    "chapter 05's encoder": {"vae": "vae-{}"},  # of the world
 }
 
 
-def ablate(world="digits", steps=1000):
+def ablate(world, path, steps=1000):
     """Networks that differ in one choice, trained equally long, all frames of a clip at one level: what do they make?
 
     Args:
         world: "digits" or "shapes".
+        path: file (.json) that keeps the rows until all are there: those in it are not made again.
         steps: training steps of each, a multiple of 100.
 
     Returns:
         list of dicts: "recipe", a name in `ABLATION`; and the exam of 500 clips, as the zoo's records have it.
     """
-    recipe, rows = RECIPES[world](), []
-    z_mean, z_log_var, behind = recipe.lesson()
-    for name, change in ABLATION.items():
-        change = {"seed": recipe.seed, "own_levels": 0.0} | change
-        seed = change.pop("seed")
+
+    def row(name):
+        recipe = RECIPES[world]()
+        change = {"seed": recipe.seed, "own_levels": 0.0, "vae": recipe.vae} | ABLATION[name]
+        seed, recipe.vae = change.pop("seed"), change.pop("vae").format(world)
+        z_mean, z_log_var, behind = recipe.lesson()
         keras.utils.set_random_seed(seed)
         model = LatentDiffusion(dataclasses.replace(recipe.config, **change))
         model.scale.adapt(z_mean, z_log_var)
         fit_diffusion(model, z_mean, steps, behind=behind, rate=HASTY, seed=seed, log_steps=100)
-        rows.append({"recipe": name} | recipe.examine(model))
-    return rows
+        return recipe.examine(model)
+
+    return zoo.rows_of(path, ABLATION, row)

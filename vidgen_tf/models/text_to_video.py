@@ -6,7 +6,6 @@
 import dataclasses
 import functools
 import itertools
-import json
 import time
 from pathlib import Path
 
@@ -15,15 +14,24 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .. import exam, zoo
-from ..atomic import atomic_path
 from ..datasets import DATASETS, Dataset, load
 from ..errors import CourseError
 from ..quiet import quiet
 from ..video import Clip
 from ..worlds import shapes
-from .diffusion import AT_ONCE, HASTY, DiffusionConfig, LatentDiffusion, fit_diffusion, layered, painted
+from .diffusion import (
+    AT_ONCE,
+    HASTY,
+    DiffusionConfig,
+    DiffusionDigits,
+    DiffusionShapes,
+    LatentDiffusion,
+    fit_diffusion,
+    layered,
+    painted,
+)
 from .text import CaptionEncoder, exchanged, phrases, tokenize, without, world_of_prompt
-from .vae import VAE, VAEDigits, VAEShapes, encode, fit_vae
+from .vae import VAE, encode, fit_vae
 
 # Pairs that no text-to-video model sees in training: (digit, motion), and (colour, shape) of any object of a clip.
 HELD_OUT_DIGITS = ((1, 0), (3, 1), (5, 2), (7, 3))
@@ -256,14 +264,14 @@ def shipped(world):
     Returns:
         trained `LatentDiffusion` with captions, and the `VAE` whose latents it knows.
     """
-    return zoo.load(f"text-to-video-{world}"), zoo.load(f"vae-{world}")
+    return zoo.load(f"text-to-video-{world}"), zoo.load(RECIPES[world].vae)
 
 
 def _pair(world, folder):
     """The model of a world and its encoder."""
     if folder is None:
         return shipped(world)
-    names = f"text-to-video-{world}", f"vae-{world}"
+    names = f"text-to-video-{world}", RECIPES[world].vae
     models = [zoo.recipe(name).build() for name in names]
     for name, model in zip(names, models):
         path = Path(folder) / f"{name}.weights.h5"
@@ -294,28 +302,28 @@ def accuracy(model, vae, clips, captions, guidance, seed=0, **options):
 
 
 class AccuracyCurve(keras.callbacks.Callback):
-    """How well a model obeys while it is trained, and after how many seconds of training; to measure it costs no time.
+    """How well a model obeys while it is trained.
 
     Args:
         measure: function without arguments that gives a dict of float.
-        every: seconds of training between two measurements.
-        before: seconds that were spent before this training.
+        every: training steps between two measurements, a multiple of the history's.
+        path: file (.json) that keeps them, so that a resumed training goes on with its curve.
     """
 
-    def __init__(self, measure, every, before=0.0):
+    def __init__(self, measure, every, path):
         super().__init__()
-        self.measure, self.every, self.rows = measure, every, []
-        self.last = self.before = before
+        self.measure, self.every, self.path, self.rows = measure, every, Path(path), []
 
     def on_train_begin(self, logs=None):
-        self.start = time.monotonic() - self.before
+        if self.path.is_file():
+            self.rows = zoo.read_rows(self.path)
 
     def on_epoch_end(self, epoch, logs=None):
-        now = time.monotonic()
-        if now - self.start >= self.last + self.every:
-            self.last = now - self.start
-            self.rows.append({"seconds": self.last} | self.measure())
-            self.start += time.monotonic() - now
+        step = (epoch + 1) * self.params["steps"]
+        if step % self.every == 0:
+            before = [row for row in self.rows if row["step"] < step]  # a killed run may have been ahead of its checkpoint
+            self.rows = [*before, {"step": step} | self.measure()]
+            zoo.write_rows(self.path, self.rows)
 
 
 def pictures(clips, layers):
@@ -335,48 +343,63 @@ def pictures(clips, layers):
     return films.reshape(-1, *films.shape[2:])
 
 
-def from_scratch(world, folder, vae_steps=1500, steps=2500, every=20.0, seed=13):
+def from_scratch(world, folder, vae_steps=1500, steps=2500, every=250, seed=13, resume=False):
     """Encoder and transformer, both trained here and now: text to video from nothing.
 
     Args:
         world: "digits" or "shapes".
-        folder: where both weight files go, and `curve.json`, the accuracy against the seconds.
+        folder: where both weight files go, their checkpoints, and `curve.json`, the accuracy against the seconds.
         vae_steps: training steps of the encoder and its decoder, a multiple of 100; 0 for the shipped ones.
         steps: training steps of the transformer, a multiple of 50.
-        every: seconds of training between two measurements of the accuracy.
+        every: training steps of the transformer between two measurements of the accuracy, a multiple of 50.
         seed: non-negative int.
+        resume: go on from the checkpoints there; otherwise they are removed first.
 
     Returns:
-        list of dicts: "seconds" since the start, measurements left out, and the accuracies of 200 validation prompts; in the last
-        one, those of 400 test prompts, and "transformer_seconds", what the transformer's training alone has taken.
+        list of dicts: "step" of the transformer, "seconds" of training since the start, and the accuracies of 200 validation
+        prompts; in the last one, those of 400 test prompts, and "transformer_seconds", what the transformer's training alone has
+        taken.
 
     Raises:
-        CourseError: an unknown world, or a folder that can't be written to.
+        CourseError: an unknown world, a folder that can't be written to, or a damaged checkpoint.
     """
     if world not in RECIPES:
         raise CourseError(f"There is no text-to-video of {world!r}; there is one of {', '.join(RECIPES)}.")
-    folder, recipe = Path(folder), RECIPES[world]()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CourseError(f"Can't write to {folder}: {error.strerror}. Choose another folder.") from error
-    clips, some, start = load(world), questions(world, 200, "validation"), time.monotonic()
+    recipe = RECIPES[world]()
+    names = {"vae": recipe.vae, "model": f"text-to-video-{world}"}
+    folder = zoo.workplace(folder)
+    kept = _kept(folder, names, resume)
     keras.utils.set_random_seed(seed)
-    vae = VAE(recipe.vae.config, seed) if vae_steps else zoo.load(f"vae-{world}")
+    vae, clock = VAE(zoo.recipe(recipe.vae).config, seed) if vae_steps else zoo.load(recipe.vae), 0.0
     model = LatentDiffusion(recipe.config, functools.partial(CaptionEncoder, one=SELDOM))
     if vae_steps:
-        fit_vae(vae, pictures(clips, recipe.config.layers), vae_steps, seed=seed)
-    learned = examples(world, vae)
-    curve = AccuracyCurve(lambda: accuracy(model, vae, *some, recipe.guidance), every, before=time.monotonic() - start)
-    fit(model, learned, steps, rate=HASTY, seed=seed, log_steps=50, callbacks=[curve])
-    spent = time.monotonic() - curve.start
-    times = {"seconds": spent, "transformer_seconds": spent - curve.before}
-    rows = [*curve.rows, times | accuracy(model, vae, *questions(world, 400), recipe.guidance)]
-    zoo.write_weights(vae, folder / f"vae-{world}.weights.h5")
-    zoo.write_weights(model, folder / f"text-to-video-{world}.weights.h5")
-    with atomic_path(folder / "curve.json") as temporary:
-        temporary.write_text(json.dumps(rows, indent=1) + "\n")
+        frames = pictures(load(world), recipe.config.layers)
+        clock = fit_vae(vae, frames, vae_steps, seed=seed, checkpoint=kept["vae"])["seconds"][-1]
+    start = time.monotonic()
+    learned, some = examples(world, vae), questions(world, 200, "validation")
+    clock += time.monotonic() - start
+    curve = AccuracyCurve(lambda: accuracy(model, vae, *some, recipe.guidance), every, kept["curve"])
+    options = {"seed": seed, "checkpoint": kept["model"], "log_steps": 50, "callbacks": [curve]}
+    history = fit(model, learned, steps, rate=HASTY, **options)
+    clocks = dict(zip(history["step"], history["seconds"]))
+    grade = {"step": steps, "transformer_seconds": clocks[steps]} | accuracy(model, vae, *questions(world, 400), recipe.guidance)
+    rows = [{"seconds": clock + clocks[row["step"]]} | row for row in [*curve.rows, grade]]
+    zoo.write_weights(vae, folder / f"{names['vae']}.weights.h5")
+    zoo.write_weights(model, folder / f"{names['model']}.weights.h5")
+    zoo.write_rows(folder / "curve.json", rows)
+    for path in kept.values():
+        path.unlink(missing_ok=True)
     return rows
+
+
+def _kept(folder, names, resume):
+    """The files that let an interrupted training go on."""
+    kept = {key: folder / f"{name}-from-scratch.checkpoint.npz" for key, name in names.items()}
+    kept["curve"] = folder / f"{names['model']}-from-scratch.curve.json"
+    if not resume:
+        for path in kept.values():
+            path.unlink(missing_ok=True)
+    return kept
 
 
 # Recipes that are compared, of digits each with what the one before has and one thing more.
@@ -391,11 +414,12 @@ LADDER = {
 }
 
 
-def climb(world="digits", steps=1500, guidance=2.5, seed=13):
+def climb(world, path, steps=1500, guidance=2.5, seed=13):
     """Models of the recipes in `LADDER`, trained equally long: what do they answer to prompts of all kinds?
 
     Args:
         world: "digits" or "shapes".
+        path: file (.json) that keeps the rows until all are there: those in it are not made again.
         steps: training steps of each, a multiple of 100.
         guidance: one scale for the whole caption.
         seed: non-negative int.
@@ -405,11 +429,13 @@ def climb(world="digits", steps=1500, guidance=2.5, seed=13):
         pairs held out, "unseen"; "one thing" and "two things", the shares of those seen that ask for one or two; of digits
         "unseen_by_attribute", with guidance of each attribute on its own.
     """
-    recipe, vae, rows = RECIPES[world], zoo.load(f"vae-{world}"), []
-    for name, options in LADDER[world].items():
+    recipe, rungs = RECIPES[world], LADDER[world]
+    vae = zoo.load(recipe.vae)
+
+    def rung(name):
         keras.utils.set_random_seed(seed)
-        more = dict(options)
-        config = dataclasses.replace(recipe.config, layers=options.get("layers", recipe.config.layers))
+        more = dict(rungs[name])
+        config = dataclasses.replace(recipe.config, layers=more.get("layers", recipe.config.layers))
         model = LatentDiffusion(config, more.pop("captions", CaptionEncoder))
         fit(model, examples(world, vae, **more), steps, rate=HASTY, seed=seed, log_steps=100)
         right = {}
@@ -423,8 +449,9 @@ def climb(world="digits", steps=1500, guidance=2.5, seed=13):
         else:
             made = answer(model, vae, prompts, recipe.by_attribute, seed=2)
             right["unseen_by_attribute"] = exam.obeyed(made, world, clips)["asked_jointly"]
-        rows.append({"recipe": name} | {key: float(value.mean()) for key, value in right.items()})
-    return rows
+        return {key: float(value.mean()) for key, value in right.items()}
+
+    return zoo.rows_of(path, rungs, rung)
 
 
 class _TextToVideoRecipe:
@@ -461,14 +488,14 @@ class _TextToVideoRecipe:
         """
         more = self.more if steps > self.steps["fast"] else {}
         options = {"seed": self.seed, "checkpoint": checkpoint, "log_steps": 100}
-        return fit(model, examples(self.world, zoo.load(f"vae-{self.world}"), **more), steps, **options)
+        return fit(model, examples(self.world, zoo.load(self.vae), **more), steps, **options)
 
     def sample(self, model, count, seed):
         """Clips that the first captions of the test clips ask for."""
         clips, captions = questions(self.world, count)
         captions = [captions[i % len(captions)] for i in range(count)]
         english = [str(clips.captions[i % len(clips)]) for i in range(count)]
-        made = answer(model, zoo.load(f"vae-{self.world}"), captions, self.guidance, seed)
+        made = answer(model, zoo.load(self.vae), captions, self.guidance, seed)
         return [Clip(frames, caption=caption) for frames, caption in zip(made, english)]
 
     def examine(self, model):
@@ -482,7 +509,7 @@ class _TextToVideoRecipe:
             decoder; "motion_floor", the motion distance of as many real clips; "unseen_jointly", the share of clips that show all
             that was asked, where it was a pair never seen.
         """
-        vae = zoo.load(f"vae-{self.world}")
+        vae = zoo.load(self.vae)
         clips, captions = questions(self.world, 500)
         report = exam.examine(answer(model, vae, captions, self.guidance, seed=1), self.world, asked=clips)
         kept = [name for name in report.scores if name.startswith("asked_")] + ["motion_distance", "copies"]
@@ -497,7 +524,7 @@ class TextToVideoDigits(_TextToVideoRecipe):
     """How the zoo's "text-to-video-digits" is trained."""
 
     title = "Text to video: a handwritten digit goes to a wall and back, as asked for in English or Chinese"
-    world, vae = "digits", VAEDigits
+    world, vae = "digits", DiffusionDigits.vae
     more = {"fresh": 8000, "wandering": 8000}
     guidance = {"digit": 2.5, "motion": 1.2}  # 2.5 for both at once was obeyed less, further from real clips
     by_attribute = {"digit": 4.0, "motion": 1.5}  # for pairs never seen
@@ -507,7 +534,7 @@ class TextToVideoShapes(_TextToVideoRecipe):
     """How the zoo's "text-to-video-shapes" is trained."""
 
     title = "Text to video: one or two coloured shapes move, fall or collide, as asked for in English or Chinese"
-    world, vae = "shapes", VAEShapes
+    world, vae = "shapes", DiffusionShapes.vae
     steps = {"fast": 600, "full": 16000}
     config = DiffusionConfig(own_levels=0.0, layers=2)
     more = {"fresh": 24000}

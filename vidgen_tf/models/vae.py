@@ -336,6 +336,7 @@ class _VAERecipe:
 
     seed = 6
     steps = {"fast": 900, "full": 20000}
+    rate, batch_size = 2e-3, 64
 
     def build(self):
         return VAE(self.config, self.seed)
@@ -343,7 +344,7 @@ class _VAERecipe:
     def train(self, model, steps, checkpoint):
         clips = load(*self.dataset).frames
         frames = clips.reshape(-1, *clips.shape[2:])
-        options = {"rate": 2e-3, "batch_size": 64, "seed": self.seed}
+        options = {"rate": self.rate, "batch_size": self.batch_size, "seed": self.seed}
         return fit_vae(model, frames, steps, **options, checkpoint=checkpoint, log_steps=100)
 
     def sample(self, model, count, seed):
@@ -373,3 +374,15 @@ class VAEDigits(_VAERecipe):
     dataset = ("digits", "train")
     judge = "judge-digits-32"
     config = VAEConfig(channels=1)
+
+
+class VAEDigitsLowBeta(VAEDigits):
+    """How the zoo's "vae-digits-low-beta" is trained: little is asked of its latents, so they bend less as a digit moves.
+
+    A diffusion learns more from it in the same time, see `vidgen_tf.models.diffusion.ABLATION`.
+    """
+
+    title = "VAE: frames of a moving digit, 32x32 grey, as 32 numbers for a diffusion to learn"
+    steps = {"fast": 900, "full": 10000}
+    rate, batch_size = 3e-3, 32
+    config = VAEConfig(channels=1, beta=0.01)
