@@ -210,6 +210,17 @@ def test_the_loss_is_the_squared_error_of_the_velocity():
     assert float(trainer.compute_loss(y_pred=(told, true))) == pytest.approx(expected, rel=0.03)
 
 
+def test_errors_of_changes_count_as_the_configuration_says():
+    """An error that is the same in all frames changes nothing from frame to frame; one that alternates changes most."""
+    trainer = D.FlowMatching(D.LatentDiffusion(dataclasses.replace(SMALL, motion=0.5)))
+    true, same = np.zeros((2, 5, 3)), np.ones((2, 5, 3))
+    alternating = np.broadcast_to(np.resize([1.0, -1.0], 5)[:, None], (2, 5, 3))
+    for error, expected in ((same, 1.0), (alternating, 1 + 0.5 * 4)):
+        assert float(trainer.compute_loss(y_pred=(true + error, true))) == pytest.approx(expected)
+    plain = D.FlowMatching(D.LatentDiffusion(SMALL))
+    assert float(plain.compute_loss(y_pred=(alternating, true))) == pytest.approx(1.0)
+
+
 class Weights(keras.callbacks.Callback):
     """The student's and the average's first weight after each step."""
 
@@ -320,7 +331,9 @@ def test_an_ablation_changes_one_choice_at_a_time(monkeypatch, tmp_path):
     """Without training: each row has its own network, and is examined as the zoo's models are."""
     networks = []
     encoders = []
-    monkeypatch.setattr(D.DiffusionDigits, "lesson", lambda self: encoders.append(self.vae) or (CLIPS, CLIPS, None))
+    monkeypatch.setattr(
+        D.DiffusionDigits, "lesson", lambda self: encoders.append(self.vae) or {"z_mean": CLIPS, "z_log_var": CLIPS}
+    )
     monkeypatch.setattr(D.DiffusionDigits, "config", SMALL)
     monkeypatch.setattr(D.DiffusionDigits, "examine", lambda self, model: {"motion_distance": 1.0})
     monkeypatch.setattr(D, "fit_diffusion", lambda model, *_, seed, **__: networks.append((model.config, seed)))

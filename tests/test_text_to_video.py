@@ -305,20 +305,20 @@ def test_a_ladder_has_a_row_for_each_recipe(monkeypatch, tmp_path):
     """Without training: each rung gets its own captions and clips, and is asked what it has seen and what not."""
     asked, learned = [], []
     monkeypatch.setattr(T.TextToVideoDigits, "config", SMALL)
-    monkeypatch.setattr(T.TextToVideoShapes, "config", dataclasses.replace(SMALL, layers=2))
+    monkeypatch.setattr(T.TextToVideoShapes, "config", dataclasses.replace(SMALL, layers=2, motion=1.0))
     monkeypatch.setattr(T.zoo, "load", lambda name: None)
     monkeypatch.setattr(T, "examples", lambda world, vae, **more: learned.append(more))
-    monkeypatch.setattr(T, "fit", lambda model, *_, **__: learned.append((model.captions(4).one, model.config.layers)))
+    monkeypatch.setattr(T, "fit", lambda model, *_, **__: learned.append((model.captions(4).one, model.config.motion)))
     monkeypatch.setattr(T, "answer", lambda model, vae, prompts, guidance, seed: asked.append(guidance) or prompts)
     monkeypatch.setattr(T.exam, "obeyed", lambda made, world, clips: {"asked_jointly": np.arange(len(clips)) % 4 == 0})
     rows = T.climb("digits", tmp_path / "rows.json", steps=100)
     assert [row["recipe"] for row in rows] == list(T.LADDER["digits"]) and rows[0]["unseen_by_attribute"] == 0.25
     more = [{}, {}, {"fresh": 8000}, {"fresh": 8000, "wandering": 8000}]
-    assert learned == [part for rung, one in zip(more, (0.0, 0.1, 0.1, 0.1)) for part in (rung, (one, 1))]
+    assert learned == [part for rung, one in zip(more, (0.0, 0.1, 0.1, 0.1)) for part in (rung | {"layers": 1}, (one, 0.0))]
     assert asked[:3] == [2.5, 2.5, T.TextToVideoDigits.by_attribute]
     learned.clear()
     rows = T.climb("shapes", tmp_path / "rows.json", steps=100)
-    assert learned == [{"layers": 1}, (0.1, 1), {"layers": 2}, (0.1, 2)]
+    assert learned == [{"layers": 1}, (0.1, 0.0), {"layers": 2}, (0.1, 0.0), {"layers": 2}, (0.1, 1.0)]
     assert set(rows[0]) == {"recipe", "seen", "unseen", "one thing", "two things"}
 
 

@@ -13,10 +13,12 @@ import math
 import keras
 import numpy as np
 from keras import layers, ops
+from tqdm.auto import tqdm
 
 from .. import exam, training, zoo
-from ..datasets import load, pipeline
+from ..datasets import DATASETS, load, pipeline
 from ..errors import CourseError, check_whole
+from ..quiet import quiet
 from ..video import Clip
 from ..worlds import shapes
 from .latent_rnn import Standardise
@@ -27,6 +29,8 @@ HASTY = 7e-3  # largest step size of a minute's training; 1000 steps on shapes o
 WARM_UP = 100  # steps, until the step size is at its largest
 SEEDS = 1_000_003  # from a layer's seed to the next one's
 MANY = 400  # steps, from which on XLA's compiling of a step is worth its seconds
+FRESH = {world: dataclasses.replace(DATASETS[world], seed=900) for world in ("digits", "shapes")}  # more of the same clips
+DRAWN = 500  # clips that are drawn and encoded together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +44,8 @@ class DiffusionConfig:
     heads: int = 4  # of the attention
     loudness: float = 1.0  # amplitude of the sinusoids that tell a frame its place
     levels: str = "logit-normal"  # how noise levels are drawn in training, or "uniform"
-    own_levels: float = 0.5  # share of the training clips each of whose frames has a noise level of its own
+    own_levels: float = 0.25  # share of the training clips each of whose frames has a noise level of its own
+    motion: float = 0.0  # weight in the loss of errors of the changes from frame to frame, beside those of the frames
     layers: int = 1  # of a scene; where there are several, each is told the one behind it
 
 
@@ -447,7 +452,9 @@ class FlowMatching(keras.Model):
         return self.student([mixed(clips, noise, t), t, *told], training=training), noise - clips
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Mean squared error of the velocity.
+        """Mean squared error of the velocity, and of its changes from frame to frame, weighted.
+
+        With any weight the best answer is the same: the average velocity.
 
         Args:
             x: the batch.
@@ -458,9 +465,14 @@ class FlowMatching(keras.Model):
 
         Returns:
             scalar.
+
+        References:
+            Tevet and others, 2023, "Human motion diffusion model" (a loss of changes).
         """
         told, true = y_pred
-        return ops.mean(ops.square(told - true))
+        error = told - true
+        changes = error[:, 1:] - error[:, :-1]  # (B, T, D) -> (B, T - 1, D)
+        return ops.mean(ops.square(error)) + self.model.config.motion * ops.mean(ops.square(changes))
 
     def train_step(self, data):
         """A step of the student, and of the average after it.
@@ -551,6 +563,22 @@ def fit_diffusion(
     return training.fit(trainer, batches, steps, **options)
 
 
+def drawn(dataset, count, split="train"):
+    """Clips of no stored dataset, some at a time, as all of them at once might fill the memory.
+
+    Args:
+        dataset: `Dataset`, see `FRESH`.
+        count: how many clips in all.
+        split: "train", "validation" or "test".
+
+    Yields:
+        `LabelledClips`.
+    """
+    blocks = range(0, count, DRAWN)
+    for first in tqdm(blocks, desc="drawing clips", unit="block", delay=2, leave=False, disable=quiet()):
+        yield dataset.make(split, first, min(DRAWN, count - first))
+
+
 def layered(vae, clips):
     """Latents of the two layers of clips of shapes, the second thing's beside what is behind it.
 
@@ -566,6 +594,18 @@ def layered(vae, clips):
     z_mean, z_log_var = (np.concatenate(pair) for pair in zip(*parts))
     first = parts[0][0]
     return {"z_mean": z_mean, "z_log_var": z_log_var, "behind": np.concatenate([np.zeros_like(first), first])}
+
+
+def joined(parts):
+    """Examples from several sources, one behind the other.
+
+    Args:
+        parts: list of dicts of arrays with the same names.
+
+    Returns:
+        dict of arrays.
+    """
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def painted(model, vae, count, steer, seed, **options):
@@ -624,7 +664,8 @@ class _DiffusionRecipe:
     """What the recipes of the zoo's unconditional models share."""
 
     seed = 12
-    steps = {"fast": 600, "full": 10000}
+    steps = {"fast": 600, "full": 12000}
+    fresh = 16000  # more clips to draw for a full training
     config = DiffusionConfig()
 
     def build(self):
@@ -646,22 +687,28 @@ class _DiffusionRecipe:
         Returns:
             The history of `training.fit`.
         """
-        z_mean, z_log_var, behind = self.lesson()
-        model.scale.adapt(z_mean, z_log_var)
+        learned = self.lesson(self.fresh if steps > self.steps["fast"] else 0)
+        model.scale.adapt(learned["z_mean"], learned["z_log_var"])
         options = {"seed": self.seed, "checkpoint": checkpoint, "log_steps": 100}
-        return fit_diffusion(model, z_mean, steps, behind=behind, **options)
+        return fit_diffusion(model, learned["z_mean"], steps, behind=learned.get("behind"), **options)
 
-    def lesson(self):
+    def lesson(self, fresh=0):
         """What there is to learn from.
 
+        Args:
+            fresh: how many clips to draw besides those of the training set.
+
         Returns:
-            z_mean and z_log_var of the training clips, float32 `(N, T, latent_dim)`, and the layers behind them, or None.
+            dict of float32 arrays `(N, T, latent_dim)`: "z_mean", "z_log_var" and, where there are layers, "behind". Where there
+            is no second thing, the ground alone is learned.
         """
-        vae, clips = zoo.load(self.vae), load(*self.dataset)
-        if self.config.layers > 1:
-            found = layered(vae, clips)  # where there is no second thing, the ground alone is learned
-            return found["z_mean"], found["z_log_var"], found["behind"]
-        return *encode(vae, clips.frames), None
+        vae, parts = zoo.load(self.vae), []
+        for clips in itertools.chain([load(*self.dataset)], drawn(FRESH[self.dataset[0]], fresh)):
+            if self.config.layers > 1:
+                parts.append(layered(vae, clips))
+            else:
+                parts.append(dict(zip(("z_mean", "z_log_var"), encode(vae, clips.frames))))
+        return joined(parts)
 
     def sample(self, model, count, seed):
         """Clips of 16 frames, out of noise."""
@@ -695,7 +742,7 @@ class DiffusionShapes(_DiffusionRecipe):
     title = "Latent video diffusion: shapes that move, fall and collide, out of noise"
     dataset = ("shapes", "train")
     vae = "vae-shapes"
-    config = DiffusionConfig(layers=2)
+    config = DiffusionConfig(layers=2, motion=1.0)
 
 
 RECIPES = {"digits": DiffusionDigits, "shapes": DiffusionShapes}
@@ -726,11 +773,12 @@ def ablate(world, path, steps=1000):
         recipe = RECIPES[world]()
         change = {"seed": recipe.seed, "own_levels": 0.0, "vae": recipe.vae} | ABLATION[name]
         seed, recipe.vae = change.pop("seed"), change.pop("vae").format(world)
-        z_mean, z_log_var, behind = recipe.lesson()
+        learned = recipe.lesson()
         keras.utils.set_random_seed(seed)
         model = LatentDiffusion(dataclasses.replace(recipe.config, **change))
-        model.scale.adapt(z_mean, z_log_var)
-        fit_diffusion(model, z_mean, steps, behind=behind, rate=HASTY, seed=seed, log_steps=100)
+        model.scale.adapt(learned["z_mean"], learned["z_log_var"])
+        options = {"rate": HASTY, "seed": seed, "log_steps": 100}
+        fit_diffusion(model, learned["z_mean"], steps, behind=learned.get("behind"), **options)
         return recipe.examine(model)
 
     return zoo.rows_of(path, ABLATION, row)

@@ -21,12 +21,15 @@ from ..video import Clip
 from ..worlds import shapes
 from .diffusion import (
     AT_ONCE,
+    FRESH,
     HASTY,
     DiffusionConfig,
     DiffusionDigits,
     DiffusionShapes,
     LatentDiffusion,
+    drawn,
     fit_diffusion,
+    joined,
     layered,
     painted,
 )
@@ -37,13 +40,12 @@ from .vae import VAE, encode, fit_vae
 HELD_OUT_DIGITS = ((1, 0), (3, 1), (5, 2), (7, 3))
 HELD_OUT_SHAPES = ((0, 2), (1, 1), (2, 0))  # a red triangle, a green square, a blue circle
 
-# Clips of no dataset: more of the same; digits that bounce about in any direction, whose captions tell the digit alone; prompts.
-FRESH = {world: dataclasses.replace(DATASETS[world], seed=900) for world in ("digits", "shapes")}
+# Clips of no dataset, besides more of the same: prompts; and digits that bounce about in any direction, whose captions tell the
+# digit alone.
 PROMPTS = {world: dataclasses.replace(DATASETS[world], seed=920) for world in FRESH}
 WANDERING = Dataset(
     "digits", {"train": 0}, 910, {"size": 32, "frames": 16, "digits": 1}, function="make_canonical", split_option=True
 )
-DRAWN = 500  # clips that are drawn and encoded together
 SELDOM = 0.03  # attributes left out of captions in a minute's training: 59 % of prompts obeyed after it, and at 0.1, 47 %
 
 
@@ -80,7 +82,7 @@ def examples(world, vae, fresh=0, wandering=0, layers=None):
         dict of arrays, see `lesson`.
     """
     layers = RECIPES[world].config.layers if layers is None else layers
-    sources = [load(world)], _drawn(FRESH[world], fresh), _drawn(WANDERING, wandering)
+    sources = [load(world)], drawn(FRESH[world], fresh), drawn(WANDERING, wandering)
     return joined([lesson(vae, clips, layers) for clips in itertools.chain(*sources)])
 
 
@@ -108,18 +110,6 @@ def lesson(vae, clips, layers=1):
     return joined([{name: array[there] for name, array in one.items()} for one in said])
 
 
-def joined(parts):
-    """Examples from several sources, one behind the other.
-
-    Args:
-        parts: list of dicts of arrays with the same names.
-
-    Returns:
-        dict of arrays.
-    """
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
 def fit(model, learned, steps, **options):
     """Measures the scale of the examples' latents and trains on them and their captions.
 
@@ -134,13 +124,6 @@ def fit(model, learned, steps, **options):
     """
     model.scale.adapt(learned["z_mean"], learned["z_log_var"])
     return fit_diffusion(model, learned["z_mean"], steps, learned["words"], learned.get("behind"), **options)
-
-
-def _drawn(dataset, count, split="train"):
-    """Yields clips some at a time, as all of them at once might fill the memory."""
-    blocks = range(0, count, DRAWN)
-    for first in tqdm(blocks, desc="drawing clips", unit="block", delay=2, leave=False, disable=quiet()):
-        yield dataset.make(split, first, min(DRAWN, count - first))
 
 
 def questions(world, count, split="test", unseen=False):
@@ -410,7 +393,11 @@ LADDER = {
         "and twice as many clips": {"fresh": 8000},
         "and digits that wander": {"fresh": 8000, "wandering": 8000},
     },
-    "shapes": {"two things in one vector": {"layers": 1}, "layer by layer": {"layers": 2}},
+    "shapes": {
+        "two things in one vector": {"config": {"layers": 1, "motion": 0.0}},
+        "layer by layer": {"config": {"motion": 0.0}},
+        "and changes count": {},
+    },
 }
 
 
@@ -435,9 +422,9 @@ def climb(world, path, steps=1500, guidance=2.5, seed=13):
     def rung(name):
         keras.utils.set_random_seed(seed)
         more = dict(rungs[name])
-        config = dataclasses.replace(recipe.config, layers=more.get("layers", recipe.config.layers))
+        config = dataclasses.replace(recipe.config, **more.pop("config", {}))
         model = LatentDiffusion(config, more.pop("captions", CaptionEncoder))
-        fit(model, examples(world, vae, **more), steps, rate=HASTY, seed=seed, log_steps=100)
+        fit(model, examples(world, vae, layers=config.layers, **more), steps, rate=HASTY, seed=seed, log_steps=100)
         right = {}
         for asked in ("seen", "unseen"):
             clips, prompts = questions(world, 400, "validation", asked == "unseen")
@@ -458,7 +445,7 @@ class _TextToVideoRecipe:
     """What the recipes of the zoo's text-to-video models share."""
 
     seed = 13
-    steps = {"fast": 600, "full": 12000}
+    steps = {"fast": 600, "full": 8000}
     config = DiffusionConfig(own_levels=0.0)
     guidance = 2.5  # chosen on validation prompts, as all guidance here
 
@@ -535,8 +522,8 @@ class TextToVideoShapes(_TextToVideoRecipe):
 
     title = "Text to video: one or two coloured shapes move, fall or collide, as asked for in English or Chinese"
     world, vae = "shapes", DiffusionShapes.vae
-    steps = {"fast": 600, "full": 16000}
-    config = DiffusionConfig(own_levels=0.0, layers=2)
+    steps = {"fast": 600, "full": 12000}
+    config = DiffusionConfig(own_levels=0.0, layers=2, motion=1.0)
     more = {"fresh": 24000}
 
 
