@@ -304,13 +304,17 @@ def test_experiments_are_recorded_with_their_provenance(tmp_path, monkeypatch, c
 def test_a_ladder_has_a_row_for_each_recipe(monkeypatch, tmp_path):
     """Without training: each rung gets its own captions and clips, and is asked what it has seen and what not."""
     asked, learned = [], []
+
+    def obeyed(made, world, clips):
+        return {"asked_jointly": np.arange(len(clips)) % 4 == 0, "asked_motion": np.arange(len(clips)) % 2 == 0}
+
     monkeypatch.setattr(T.TextToVideoDigits, "config", SMALL)
     monkeypatch.setattr(T.TextToVideoShapes, "config", dataclasses.replace(SMALL, layers=2, motion=1.0))
     monkeypatch.setattr(T.zoo, "load", lambda name: None)
     monkeypatch.setattr(T, "examples", lambda world, vae, **more: learned.append(more))
     monkeypatch.setattr(T, "fit", lambda model, *_, **__: learned.append((model.captions(4).one, model.config.motion)))
     monkeypatch.setattr(T, "answer", lambda model, vae, prompts, guidance, seed: asked.append(guidance) or prompts)
-    monkeypatch.setattr(T.exam, "obeyed", lambda made, world, clips: {"asked_jointly": np.arange(len(clips)) % 4 == 0})
+    monkeypatch.setattr(T.exam, "obeyed", obeyed)
     rows = T.climb("digits", tmp_path / "rows.json", steps=100)
     assert [row["recipe"] for row in rows] == list(T.LADDER["digits"]) and rows[0]["unseen_by_attribute"] == 0.25
     more = [{}, {}, {"fresh": 8000}, {"fresh": 8000, "wandering": 8000}]
@@ -319,7 +323,8 @@ def test_a_ladder_has_a_row_for_each_recipe(monkeypatch, tmp_path):
     learned.clear()
     rows = T.climb("shapes", tmp_path / "rows.json", steps=100)
     assert learned == [{"layers": 1}, (0.1, 0.0), {"layers": 2}, (0.1, 0.0), {"layers": 2}, (0.1, 1.0)]
-    assert set(rows[0]) == {"recipe", "seen", "unseen", "one thing", "two things"}
+    assert set(rows[0]) == {"recipe", "seen", "seen_motion", "unseen", "unseen_motion", "one thing", "two things"}
+    assert rows[0]["seen"] == 0.25 and rows[0]["unseen_motion"] == 0.5
 
 
 @pytest.mark.parametrize("name", ["text-to-video-digits", "text-to-video-shapes"])

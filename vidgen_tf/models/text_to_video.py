@@ -412,9 +412,9 @@ def climb(world, path, steps=1500, guidance=2.5, seed=13):
         seed: non-negative int.
 
     Returns:
-        list of dicts: "recipe", a name in `LADDER`; and the shares of 400 validation prompts with all of it right, "seen" and, of
-        pairs held out, "unseen"; "one thing" and "two things", the shares of those seen that ask for one or two; of digits
-        "unseen_by_attribute", with guidance of each attribute on its own.
+        list of dicts: "recipe", a name in `LADDER`; the shares of 400 validation prompts with all of it right, "seen" and, of
+        pairs held out, "unseen"; with "_motion" behind it, with the motion right; "one thing" and "two things", the shares of
+        those seen that ask for one or two; of digits "unseen_by_attribute", with guidance of each attribute on its own.
     """
     recipe, rungs = RECIPES[world], LADDER[world]
     vae = zoo.load(recipe.vae)
@@ -428,7 +428,8 @@ def climb(world, path, steps=1500, guidance=2.5, seed=13):
         right = {}
         for asked in ("seen", "unseen"):
             clips, prompts = questions(world, 400, "validation", asked == "unseen")
-            right[asked] = exam.obeyed(answer(model, vae, prompts, guidance, seed=2), world, clips)["asked_jointly"]
+            shown = exam.obeyed(answer(model, vae, prompts, guidance, seed=2), world, clips)
+            right |= {asked: shown["asked_jointly"], f"{asked}_motion": shown["asked_motion"]}
         if world == "shapes":
             clips, _ = questions(world, 400, "validation")
             two = clips.states["objects"] == 2
