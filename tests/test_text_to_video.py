@@ -324,7 +324,7 @@ def test_a_ladder_has_a_row_for_each_recipe(monkeypatch, tmp_path):
     rows = T.climb("shapes", tmp_path / "rows.json", steps=100)
     assert learned == [{"layers": 1}, (0.1, 0.0), {"layers": 2}, (0.1, 0.0), {"layers": 2}, (0.1, 1.0)]
     assert set(rows[0]) == {"recipe", "seen", "seen_motion", "unseen", "unseen_motion", "one thing", "two things"}
-    assert rows[0]["seen"] == 0.25 and rows[0]["unseen_motion"] == 0.5
+    assert rows[0]["seen"] < 0.3 < 0.4 < rows[0]["unseen_motion"]
 
 
 @pytest.mark.parametrize("name", ["text-to-video-digits", "text-to-video-shapes"])
