@@ -8,6 +8,8 @@ from pathlib import Path
 
 from .errors import CourseError
 
+TRAINED, SCRATCH = "build/train", "build/from-scratch"
+
 
 def main(arguments=None):
     """Runs one command.
@@ -50,7 +52,7 @@ def _parser():
     train.add_argument("name", help="a model's name, see `zoo list`; or text-to-video, diffusion with what is below")
     train.add_argument("--budget", choices=("fast", "full"), default="full", help="training steps (default: full)")
     train.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
-    train.add_argument("--folder", default="build/train", help="where weights, record and checkpoint go (default: build/train)")
+    train.add_argument("--folder", help=f"where weights, record and checkpoint go (default: {TRAINED}; {SCRATCH} if from scratch)")
     train.add_argument("--ship", action="store_true", help="put the result into the zoo, with its provenance")
     train.add_argument("--from-scratch", action="store_true", help="of text-to-video: train its encoder as well")
     train.add_argument(
@@ -180,10 +182,11 @@ def _train(options):
         return _train_experiment(options)
     if options.name in ("text-to-video", "diffusion"):
         raise CourseError(f"Train {options.name}-digits or {options.name}-shapes, or see --from-scratch and --ladder in --help.")
-    path = zoo.train(options.name, options.budget, options.folder, options.resume)
+    folder = options.folder or TRAINED
+    path = zoo.train(options.name, options.budget, folder, options.resume)
     print(f"wrote {path} and its record {path.parent / (options.name + '.json')}")
     if options.ship:
-        zoo.ship(options.name, options.folder)
+        zoo.ship(options.name, folder)
         print(f"shipped {options.name} to {zoo.FOLDER}")
 
 
@@ -211,7 +214,7 @@ def _ladder(options, module):
     """Recipes compared: rows, what the command says besides, and the kind of the experiment."""
     from . import zoo
 
-    path = zoo.workplace(options.folder) / f"{options.name}-ladder-{options.world}.json"
+    path = zoo.workplace(options.folder or TRAINED) / f"{options.name}-ladder-{options.world}.json"
     if not options.resume:
         path.unlink(missing_ok=True)
     rows = module.ablate(options.world, path) if options.name == "diffusion" else module.climb(options.world, path)
@@ -227,12 +230,13 @@ def _from_scratch(options):
 
     if options.steps <= WARM_UP or options.steps % 50 or options.encoder_steps % 100:
         raise CourseError("--steps are a multiple of 50 above 100, --encoder-steps a multiple of 100.")
-    rows = text_to_video.from_scratch(options.world, options.folder, options.encoder_steps, options.steps, resume=options.resume)
+    folder = options.folder or SCRATCH
+    rows = text_to_video.from_scratch(options.world, folder, options.encoder_steps, options.steps, resume=options.resume)
     for row in rows:
         others = ", ".join(f"{name} {value:.2f}" for name, value in row.items() if not name.endswith("seconds"))
         print(f"{row['seconds'] / 60:5.1f} minutes: {others}")
-    print(f"wrote the weights and curve.json to {options.folder}; let it make videos:")
-    print(f"python -m vidgen_tf sample text-to-video --weights {options.folder} --prompt ...")
+    print(f"wrote the weights and curve.json to {folder}; let it make videos:")
+    print(f"python -m vidgen_tf sample text-to-video --weights {folder} --prompt ...")
     details = f" --encoder-steps {options.encoder_steps} --steps {options.steps}"
     return rows, details, "from-scratch" if options.encoder_steps else "shipped-encoder"
 
