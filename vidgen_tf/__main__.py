@@ -52,7 +52,9 @@ def _parser():
     train.add_argument("name", help="a model's name, see `zoo list`; or text-to-video, diffusion with what is below")
     train.add_argument("--budget", choices=("fast", "full"), default="full", help="training steps (default: full)")
     train.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
-    train.add_argument("--folder", help=f"where weights, record and checkpoint go (default: {TRAINED}; {SCRATCH} if from scratch)")
+    train.add_argument(
+        "--folder", help=f"where weights, record and checkpoint go (default: {TRAINED}; {SCRATCH} if from scratch)"
+    )
     train.add_argument("--ship", action="store_true", help="put the result into the zoo, with its provenance")
     train.add_argument("--from-scratch", action="store_true", help="of text-to-video: train its encoder as well")
     train.add_argument(
