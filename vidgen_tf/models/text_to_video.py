@@ -523,7 +523,7 @@ class TextToVideoShapes(_TextToVideoRecipe):
 
     title = "Text to video: one or two coloured shapes move, fall or collide, as asked for in English or Chinese"
     world, vae = "shapes", DiffusionShapes.vae
-    steps = {"fast": 600, "full": 12000}
+    steps = {"fast": 600, "full": 10000}
     config = DiffusionConfig(own_levels=0.0, layers=2, motion=1.0)
     more = {"fresh": 24000}
 
