@@ -725,7 +725,8 @@ class _DiffusionRecipe:
         """
         report = exam.examine(sampled(model, zoo.load(self.vae), 500, seed=1), self.dataset[0])
         kept = ("content_distance", "motion_distance", "path_residual", "copies")
-        return {name: report.scores[name] for name in kept} | {"motion_floor": report.real["motion_distance"]}
+        found = {name: report.scores[name] for name in kept if name in report.scores}  # without things to follow, no path
+        return found | {"motion_floor": report.real["motion_distance"]}
 
 
 class DiffusionDigits(_DiffusionRecipe):
