@@ -62,7 +62,7 @@ def _parser():
     )
     train.add_argument("--world", choices=("digits", "shapes"), default="digits", help="of both (default: digits)")
     train.add_argument(
-        "--encoder-steps", type=_natural, default=1500, help="from scratch; 0: the shipped encoder (default: 1500)"
+        "--encoder-steps", type=_natural, help="from scratch; 0: the shipped encoder (default: 1500 for digits, 9000 for shapes)"
     )
     train.add_argument("--steps", type=_natural, default=2500, help="from scratch: of the transformer (default: 2500)")
     train.set_defaults(run=_train)
@@ -230,17 +230,20 @@ def _from_scratch(options):
     from .models import text_to_video
     from .models.diffusion import WARM_UP
 
-    if options.steps <= WARM_UP or options.steps % 50 or options.encoder_steps % 100:
+    encoder_steps = options.encoder_steps
+    if encoder_steps is None:
+        encoder_steps = text_to_video.RECIPES[options.world].encoder_steps
+    if options.steps <= WARM_UP or options.steps % 50 or encoder_steps % 100:
         raise CourseError("--steps are a multiple of 50 above 100, --encoder-steps a multiple of 100.")
     folder = options.folder or SCRATCH
-    rows = text_to_video.from_scratch(options.world, folder, options.encoder_steps, options.steps, resume=options.resume)
+    rows = text_to_video.from_scratch(options.world, folder, encoder_steps, options.steps, resume=options.resume)
     for row in rows:
         others = ", ".join(f"{name} {value:.2f}" for name, value in row.items() if not name.endswith("seconds"))
         print(f"{row['seconds'] / 60:5.1f} minutes: {others}")
     print(f"wrote the weights and curve.json to {folder}; let it make videos:")
     print(f"python -m vidgen_tf sample text-to-video --weights {folder} --prompt ...")
-    details = f" --encoder-steps {options.encoder_steps} --steps {options.steps}"
-    return rows, details, "from-scratch" if options.encoder_steps else "shipped-encoder"
+    details = f" --encoder-steps {encoder_steps} --steps {options.steps}"
+    return rows, details, "from-scratch" if encoder_steps else "shipped-encoder"
 
 
 def _sample(options):

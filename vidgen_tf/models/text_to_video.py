@@ -326,7 +326,7 @@ def pictures(clips, layers):
     return films.reshape(-1, *films.shape[2:])
 
 
-def from_scratch(world, folder, vae_steps=1500, steps=2500, every=250, seed=13, resume=False):
+def from_scratch(world, folder, vae_steps, steps=2500, every=250, seed=13, resume=False):
     """Encoder and transformer, both trained here and now: text to video from nothing.
 
     Args:
@@ -449,6 +449,7 @@ class _TextToVideoRecipe:
     steps = {"fast": 600, "full": 8000}
     config = DiffusionConfig(own_levels=0.0)
     guidance = 2.5  # chosen on validation prompts, as all guidance here
+    encoder_steps = 1500  # from nothing: a blurred digit can be read
 
     @property
     def dataset(self):
@@ -526,6 +527,7 @@ class TextToVideoShapes(_TextToVideoRecipe):
     steps = {"fast": 600, "full": 10000}
     config = DiffusionConfig(own_levels=0.0, layers=2, motion=1.0)
     more = {"fresh": 24000}
+    encoder_steps = 9000  # from nothing: a blurred triangle is a circle
 
 
 RECIPES = {recipe.world: recipe for recipe in (TextToVideoDigits, TextToVideoShapes)}
