@@ -199,8 +199,8 @@ def _draw_figure(reports, path):
         times_real = [report.scores["content_distance"] / report.real["content_distance"] for report in shown]
         color = axes.scatter(minutes, times_real, label=world).get_facecolor()[0]
         for report, *point in zip(shown, minutes, times_real):
-            above_or_below = (6, -11 if place % 2 else 3)  # so that neighbours from two worlds can both be read
-            axes.annotate(report.name, point, xytext=above_or_below, textcoords="offset points", fontsize=8, color=color)
+            offset, side = ((-6, -11), "right") if place % 2 else ((6, 3), "left")  # neighbours from two worlds can both be read
+            axes.annotate(report.name, point, xytext=offset, textcoords="offset points", ha=side, fontsize=8, color=color)
     axes.axhline(1, color="grey", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="content distance / real clips'")
     axes.margins(0.2)
