@@ -479,7 +479,7 @@ def _encode_palette_png(clip, scale, colours):
 
     t, h, w, _ = clip.frames.shape
     column = Image.fromarray(np.broadcast_to(clip.frames, (t, h, w, 3)).reshape(t * h, w, 3))
-    column = column.quantize(colours, method=Image.Quantize.MEDIANCUT)
+    column = column.quantize(colours, method=Image.Quantize.MAXCOVERAGE)  # a small red thing stays red on a large dark ground
     frames = np.asarray(column).reshape(t, h, w).repeat(scale, axis=1).repeat(scale, axis=2)
     images = [Image.fromarray(frame) for frame in frames]
     for image in images:
