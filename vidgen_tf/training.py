@@ -198,7 +198,8 @@ class _State(keras.callbacks.Callback):
             self.save()
 
     def stop_if_interrupted(self):
-        if self.interrupted:  # and only now, for the other callbacks had the end of the round to see
+        if self.interrupted and self.done:  # between rounds, when the other callbacks have seen the end of the last one
+            self.save()
             raise KeyboardInterrupt
 
     def save(self):
