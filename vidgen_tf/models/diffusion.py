@@ -45,7 +45,7 @@ class DiffusionConfig:
     loudness: float = 1.0  # amplitude of the sinusoids that tell a frame its place
     levels: str = "logit-normal"  # how noise levels are drawn in training, or "uniform"
     own_levels: float = 0.25  # share of the training clips each of whose frames has a noise level of its own
-    motion: float = 0.0  # weight in the loss of errors of the changes from frame to frame, beside those of the frames
+    motion: float = 0.0  # weight in the loss of errors of changes from frame to frame, beside those of frames
     layers: int = 1  # of a scene; where there are several, each is told the one behind it
 
 
