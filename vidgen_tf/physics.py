@@ -294,12 +294,18 @@ def motion_of_shapes(tracks):
 
 
 def _collides(tracks):
-    """Whether two objects meet and part along x, as elastic bodies do: their distance falls and rises at one rate."""
+    """Whether two objects meet and part along x, as elastic bodies do: at one height, until they touch, and their distance falls
+    and rises at one rate."""
     both = (tracks.color >= 0).all(axis=1)
     seen = np.isfinite(tracks.centre[..., 0]).all(axis=2)
     slope, residual, turns = turned(tracks.centre[:, :, 0, 0] - tracks.centre[:, :, 1, 0], seen)
     height = np.stack([fitted(tracks.centre[:, :, k, 1], seen, 0)[1] for k in range(2)], axis=1).max(axis=1)
-    return both & turns & (np.abs(slope) > 0.2) & (residual < 0.5) & (height < 0.5)
+    apart = np.abs(tracks.centre[:, :, 0] - tracks.centre[:, :, 1])  # (N, T, 2)
+    across, up = np.where(seen, apart[..., 0], np.inf).min(axis=1), _middle(np.where(seen, apart[..., 1], np.nan))
+    radius = np.where(both[:, None], tracks.radius, np.nan)
+    touch = np.abs(across / radius.sum(axis=1) - 1.2) < 0.5  # of real clips, between two frames and with corners, 0.89 to 1.56
+    level = up < 0.75 * radius.min(axis=1)  # real ones: 0.5 at most, as a triangle's centre of mass lies below its middle
+    return both & turns & (np.abs(slope) > 0.2) & (residual < 0.5) & (height < 0.5) & touch & level
 
 
 def _per_object(values):

@@ -43,7 +43,7 @@ class DiffusionConfig:
     depth: int = 4  # blocks
     heads: int = 4  # of the attention
     loudness: float = 1.0  # amplitude of the sinusoids that tell a frame its place
-    levels: str = "logit-normal"  # how noise levels are drawn in training, or "uniform"
+    uniform_levels: float = 0.0  # share of the clips with uniform noise levels in training; others: logit-normal
     own_levels: float = 0.25  # share of the training clips each of whose frames has a noise level of its own
     motion: float = 0.0  # weight in the loss of errors of changes from frame to frame, beside those of frames
     layers: int = 1  # of a scene; where there are several, each is told the one behind it
@@ -507,9 +507,9 @@ def draw_levels(count, config, seed):
     """
 
     def draw(*shape):
-        if config.levels == "uniform":
-            return keras.random.uniform(shape, seed=seed)
-        return ops.sigmoid(keras.random.normal(shape, seed=seed))
+        middling = ops.sigmoid(keras.random.normal(shape, seed=seed))
+        even = keras.random.uniform((count, 1), seed=seed) < config.uniform_levels
+        return ops.where(even, keras.random.uniform(shape, seed=seed), middling)
 
     shared = draw(count, 1)
     if not config.own_levels:
@@ -753,7 +753,7 @@ ABLATION = {
     "as it ships": {},
     "the same, another seed": {"seed": 112},
     "quiet places": {"loudness": 0.02},
-    "uniform noise levels": {"levels": "uniform"},
+    "uniform noise levels": {"uniform_levels": 1.0},
     "chapter 05's encoder": {"vae": "vae-{}"},  # of the world
 }
 

@@ -187,6 +187,7 @@ class CaptionEncoder(layers.Layer):
     """A caption as a vector for each word, and one for all of them together.
 
     A word's vector does not depend on the words beside it: red is red whatever it describes, and in pairs never seen as well.
+    Words that tell nothing by themselves, such as "a" and "is", are not listened to.
     While it trains, captions are as people write them: here the colour is left open, there the motion, there everything.
 
     Args:
@@ -199,7 +200,7 @@ class CaptionEncoder(layers.Layer):
         training: whether words are left out.
 
     Output shape:
-        A tuple: vectors `(B, L, width)`; float `(B, L)`, 1 where there is a word and 0 where there is none; `(B, 1, width)`.
+        A tuple: vectors `(B, L, width)`; float `(B, L)`, 1 where a word tells something and 0 elsewhere; `(B, 1, width)`.
     """
 
     def __init__(self, width, one=0.1, whole=0.1):
@@ -212,7 +213,8 @@ class CaptionEncoder(layers.Layer):
     def call(self, words, training=False):
         if training:
             words = self.left_out(words)
-        said = ops.cast(words > 0, "float32")
+        tells = self.kinds(words) < len(ATTRIBUTES) - 1  # "the digit 3" and "the digit 3 is moving ." ask for the same
+        said = ops.cast((words > 0) & tells, "float32")
         vectors = self.vectors(words) * said[..., None]
         total = ops.sum(vectors, axis=1, keepdims=True) / 4  # of up to 16 words: as loud as one
         return vectors, said, self.together(total)
@@ -230,10 +232,20 @@ class CaptionEncoder(layers.Layer):
         # A draw for the whole caption, one for each attribute, and one for each attribute in each phrase.
         shape = (ops.shape(words)[0], 1 + kinds * (1 + PHRASES))
         draws = keras.random.uniform(shape, seed=self.seed_generator)
-        word, phrase = (words - 1) % len(WORDS), (words - 1) // len(WORDS)
-        kind = ops.take(ops.convert_to_tensor(KINDS), word)
+        kind, phrase = self.kinds(words), (words - 1) // len(WORDS)
         keep = draws[:, :1] >= self.whole
         for place in (1 + kind, 1 + kinds * (1 + ops.maximum(phrase, 0)) + kind):
             stays = ops.take_along_axis(draws, place, axis=1) >= self.one
-            keep = keep & (stays | (kind == kinds - 1))  # "a", "is" and "moving" stay
+            keep = keep & stays
         return ops.where(keep, words, 0)
+
+    def kinds(self, words):
+        """What each word tells.
+
+        Args:
+            words: int tensor `(B, L)`.
+
+        Returns:
+            int tensor `(B, L)`, the number of its row in `ATTRIBUTES`.
+        """
+        return ops.take(ops.convert_to_tensor(KINDS), (words - 1) % len(WORDS))
