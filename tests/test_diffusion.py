@@ -194,10 +194,13 @@ def test_levels_are_drawn_as_their_names_say():
     odds = np.log(drawn / (1 - drawn))
     assert abs(odds.mean()) < 0.03 and abs(odds.std() - 1) < 0.02
     even = np.asarray(
-        D.draw_levels(20000, dataclasses.replace(SMALL, levels="uniform", own_levels=0.25), keras.random.SeedGenerator(1))
+        D.draw_levels(20000, dataclasses.replace(SMALL, uniform_levels=1.0, own_levels=0.25), keras.random.SeedGenerator(1))
     )
     assert even.shape == (20000, 5) and abs(even.mean() - 0.5) < 0.01 and abs(even.std() - 12**-0.5) < 0.01
     assert abs(np.mean(np.ptp(even, axis=1) > 0) - 0.25) < 0.015
+    mixed = dataclasses.replace(SMALL, uniform_levels=0.25, own_levels=0.0)
+    loud = np.mean(np.asarray(D.draw_levels(20000, mixed, keras.random.SeedGenerator(1))) > 0.9)
+    assert loud == pytest.approx(0.75 * np.mean(drawn > 0.9) + 0.25 * 0.1, abs=0.006)
 
 
 def test_the_loss_is_the_squared_error_of_the_velocity():
@@ -340,6 +343,6 @@ def test_an_ablation_changes_one_choice_at_a_time(monkeypatch, tmp_path):
     rows = D.ablate("digits", tmp_path / "rows.json", steps=100)
     assert rows == [{"recipe": name, "motion_distance": 1.0} for name in D.ABLATION]
     plain = dataclasses.replace(SMALL, own_levels=0.0)
-    quiet, uniform = (dataclasses.replace(plain, **change) for change in ({"loudness": 0.02}, {"levels": "uniform"}))
+    quiet, uniform = (dataclasses.replace(plain, **change) for change in ({"loudness": 0.02}, {"uniform_levels": 1.0}))
     assert networks == [(plain, 12), (plain, 112), (quiet, 12), (uniform, 12), (plain, 12)]
     assert encoders == [*4 * ["vae-digits-low-beta"], "vae-digits"] and not list(tmp_path.iterdir())

@@ -73,6 +73,21 @@ def test_motion_of_real_clips_is_told_from_their_paths(moving):
     assert (physics.motion_of_shapes(tracks)[tracks.color < 0] == -1).all()
 
 
+@pytest.mark.parametrize("x, y, expected", [(0, 0, 1.0), (0, 0.1, 1.0), (0, 1, 0.0), (1, 0, 0.0), (-0.6, 0, 0.2)], ids=str)
+def test_things_that_turn_without_meeting_do_not_collide(x, y, expected):
+    """Neither at different heights, nor before they touch, nor deep in one another; shifts are shares of both radii."""
+    clips = shapes.make(600, seed=5)
+    clips = clips[clips.states["motion"][:, 0] == shapes.MOTIONS.index("collides")]
+    states = clips.states | {"position": clips.states["position"].copy()}
+    first, second = states["position"][:, :, 0], states["position"][:, :, 1]
+    outward = np.sign(first - second)[:, :1, 0], np.sign(16 - first[:, :1, 1])  # (N, 1); of y, to where there is room
+    reach = states["radius"].sum(axis=1)[:, None]
+    for axis, share in enumerate((x, y)):
+        first[:, :, axis] += share * reach * outward[axis]
+    motion = physics.motion_of_shapes(physics.track(shapes.draw(states)))
+    assert np.mean(motion[:, 0] == shapes.MOTIONS.index("collides")) == pytest.approx(expected, abs=0.1)
+
+
 def test_real_clips_keep_the_laws(moving):
     _, tracks = moving["shapes"]
     laws = physics.laws_of_shapes(tracks)

@@ -116,6 +116,9 @@ def test_shapes_are_learned_layer_by_layer():
     clips = datasets.load("shapes", "train", 60)
     kept = clips[~T.held_out(clips.states)]
     second = np.flatnonzero(kept.states["color"][:, 1] >= 0)
+    collides = kept.states["motion"][second, 1] == shapes.MOTIONS.index("collides")
+    assert 0 < collides.sum() < len(second)
+    second = np.repeat(second, np.where(collides, T.MEETINGS, 1))  # those that must look at the first come more often
     learned = T.lesson(vae, clips, layers=2)
     assert len(learned["words"]) == len(learned["z_mean"]) == 2 * (len(kept) + len(second))
     half = len(kept) + len(second)
