@@ -325,8 +325,9 @@ def test_a_ladder_has_a_row_for_each_recipe(monkeypatch, tmp_path):
     assert asked[:3] == [2.5, 2.5, T.TextToVideoDigits.by_attribute]
     learned.clear()
     rows = T.climb("shapes", tmp_path / "rows.json", steps=100)
-    assert learned == [{"layers": 1}, (0.1, 0.0), {"layers": 2}, (0.1, 0.0), {"layers": 2}, (0.1, 1.0)]
-    assert set(rows[0]) == {"recipe", "seen", "seen_motion", "unseen", "unseen_motion", "one thing", "two things"}
+    once, two = {"layers": 2, "meetings": 1}, {"layers": 2}
+    assert learned == [{"layers": 1}, (0.1, 0.0), once, (0.1, 0.0), once, (0.1, 1.0), two, (0.1, 1.0), two, (0.1, 1.0)]
+    assert set(rows[0]) == {"recipe", "seen", "seen_motion", "unseen", "unseen_motion", "one thing", "two things", "collide"}
     assert rows[0]["seen"] < 0.3 < 0.4 < rows[0]["unseen_motion"]
 
 

@@ -46,7 +46,7 @@ PROMPTS = {world: dataclasses.replace(DATASETS[world], seed=920) for world in FR
 WANDERING = Dataset(
     "digits", {"train": 0}, 910, {"size": 32, "frames": 16, "digits": 1}, function="make_canonical", split_option=True
 )
-MEETINGS = 4  # times that a thing which meets another is learned from: of one time, half of those in clips asked for missed it
+MEETINGS = 4  # times that a second thing is learned from if it meets the first; if once, half of those asked for miss it
 SELDOM = 0.03  # attributes left out of captions in a minute's training: 59 % of prompts obeyed after it, and at 0.1, 47 %
 
 
@@ -68,7 +68,7 @@ def held_out(states):
     return np.any([(digit == d) & (states["motion"] == motion) for d, motion in HELD_OUT_DIGITS], axis=0)
 
 
-def examples(world, vae, fresh=0, wandering=0, layers=None):
+def examples(world, vae, fresh=0, wandering=0, layers=None, meetings=MEETINGS):
     """What a model of a world learns from: the training clips without the pairs held out, each with captions in both languages.
 
     Args:
@@ -78,27 +78,29 @@ def examples(world, vae, fresh=0, wandering=0, layers=None):
         wandering: how many clips to add of digits that bounce about in any direction. Their captions tell the digit alone, so
             that a digit is seen in places and on ways that its own captions don't name.
         layers: see `lesson`; None for what the world's recipe has.
+        meetings: see `lesson`.
 
     Returns:
         dict of arrays, see `lesson`.
     """
     layers = RECIPES[world].config.layers if layers is None else layers
     sources = [load(world)], drawn(FRESH[world], fresh), drawn(WANDERING, wandering)
-    return joined([lesson(vae, clips, layers) for clips in itertools.chain(*sources)])
+    return joined([lesson(vae, clips, layers, meetings) for clips in itertools.chain(*sources)])
 
 
-def lesson(vae, clips, layers=1):
+def lesson(vae, clips, layers=1, meetings=MEETINGS):
     """What clips without a pair held out teach, once with each caption, layer by layer if there are any.
 
     Args:
         vae: trained `VAE` of their frames.
         clips: `LabelledClips`.
         layers: 1 for frames as they are; 2 for shapes by themselves, each of them an example with its own words first.
+        meetings: with 2 layers, how often to take the second of two things that collide: only such a thing can't be made without
+            a look at the first, and these are few.
 
     Returns:
         dict of arrays: "z_mean" and "z_log_var", float32 `(M, T, latent_dim)`; "words", int32 `(M, L)`; and with 2 layers
-        "behind", float32 `(M, T, latent_dim)`: 0 for the first of two things, and the first one's z_mean for the second. Where
-        two collide, the second comes `MEETINGS` times: these are the few that can't be made without a look at the first.
+        "behind", float32 `(M, T, latent_dim)`: 0 for the first of two things, and the first one's z_mean for the second.
     """
     clips = clips[~held_out(clips.states)]
     captions = [tokenize(captions) for captions in (clips.captions, clips.captions_zh)]
@@ -107,7 +109,7 @@ def lesson(vae, clips, layers=1):
         return joined([{"z_mean": z_mean, "z_log_var": z_log_var, "words": words} for words in captions])
     found = layered(vae, clips)
     times = np.int64(clips.states["color"].T >= 0)  # (2, N): first things, then second ones, as in `layered`
-    times[1, clips.states["motion"][:, 1] == shapes.MOTIONS.index("collides")] = MEETINGS
+    times[1, clips.states["motion"][:, 1] == shapes.MOTIONS.index("collides")] = meetings
     chosen = np.repeat(np.arange(times.size), times.ravel())
     mine = [np.concatenate([words, exchanged(words)]) for words in captions]
     said = [found | {"words": words} for words in mine]
@@ -398,9 +400,11 @@ LADDER = {
         "and digits that wander": {"fresh": 8000, "wandering": 8000},
     },
     "shapes": {
-        "two things in one vector": {"config": {"layers": 1, "motion": 0.0}},
-        "layer by layer": {"config": {"motion": 0.0}},
-        "and changes count": {},
+        "two things in one vector": {"config": {"layers": 1, "motion": 0.0, "uniform_levels": 0.0}},
+        "layer by layer": {"config": {"motion": 0.0, "uniform_levels": 0.0}, "meetings": 1},
+        "and changes count": {"config": {"uniform_levels": 0.0}, "meetings": 1},
+        "and meetings come often": {"config": {"uniform_levels": 0.0}},
+        "and loud noise more often": {},
     },
 }
 
@@ -417,8 +421,9 @@ def climb(world, path, steps=1500, guidance=2.5, seed=13):
 
     Returns:
         list of dicts: "recipe", a name in `LADDER`; the shares of 400 validation prompts with all of it right, "seen" and, of
-        pairs held out, "unseen"; with "_motion" behind it, with the motion right; "one thing" and "two things", the shares of
-        those seen that ask for one or two; of digits "unseen_by_attribute", with guidance of each attribute on its own.
+        pairs held out, "unseen"; with "_motion" behind it, with the motion right; "one thing", "two things" and "collide", the
+        shares of those seen that ask for one, for two, or for two that collide; of digits "unseen_by_attribute", with guidance of
+        each attribute on its own.
     """
     recipe, rungs = RECIPES[world], LADDER[world]
     vae = zoo.load(recipe.vae)
@@ -436,8 +441,8 @@ def climb(world, path, steps=1500, guidance=2.5, seed=13):
             right |= {asked: shown["asked_jointly"], f"{asked}_motion": shown["asked_motion"]}
         if world == "shapes":
             clips, _ = questions(world, 400, "validation")
-            two = clips.states["objects"] == 2
-            right |= {"one thing": right["seen"][~two], "two things": right["seen"][two]}
+            two, meet = clips.states["objects"] == 2, clips.states["motion"][:, 0] == shapes.MOTIONS.index("collides")
+            right |= {"one thing": right["seen"][~two], "two things": right["seen"][two], "collide": right["seen"][meet]}
         else:
             made = answer(model, vae, prompts, recipe.by_attribute, seed=2)
             right["unseen_by_attribute"] = exam.obeyed(made, world, clips)["asked_jointly"]
