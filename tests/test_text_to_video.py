@@ -350,6 +350,24 @@ def test_shipped_weights_meet_the_bars():
 
 
 @pytest.mark.slow
+def test_a_prompt_as_people_write_it_is_answered():
+    """The shipped model shows the digit, whether or not the words that tell nothing are there."""
+    for prompts in ([f"{i % 10}" for i in range(100)], [f"the digit {i % 10}" for i in range(100)]):
+        made = T.answer(*T.shipped("digits"), prompts, T.RECIPES["digits"].guidance, seed=3)
+        states = {"digit": np.arange(100) % 10, "motion": np.zeros(100)}
+        assert exam.obeyed(made, "digits", states)["asked_digit"].mean() > 0.95
+        assert np.mean(made.mean(axis=(2, 3, 4)).min(axis=1) > 7) > 0.9, "and it is there in all frames"
+
+
+@pytest.mark.slow
+def test_things_that_should_collide_meet():
+    clips = T.PROMPTS["shapes"].make("validation", 0, 1200)
+    clips = clips[clips.states["motion"][:, 0] == shapes.MOTIONS.index("collides")]
+    made = T.answer(*T.shipped("shapes"), clips.captions, T.RECIPES["shapes"].guidance, seed=3)
+    assert exam.obeyed(made, "shapes", clips)["asked_motion"].mean() > 0.75
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["digits", "shapes"])
 def test_sixteen_clips_take_less_than_three_seconds(world):
     model, vae = T.shipped(world)
