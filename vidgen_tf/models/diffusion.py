@@ -43,7 +43,7 @@ class DiffusionConfig:
     depth: int = 4  # blocks
     heads: int = 4  # of the attention
     loudness: float = 1.0  # amplitude of the sinusoids that tell a frame its place
-    uniform_levels: float = 0.0  # share of the clips with uniform noise levels in training; others: logit-normal
+    uniform_levels: float = 0.0  # share of the training clips with uniform noise levels, not logit-normal
     own_levels: float = 0.25  # share of the training clips each of whose frames has a noise level of its own
     motion: float = 0.0  # weight in the loss of errors of changes from frame to frame, beside those of frames
     layers: int = 1  # of a scene; where there are several, each is told the one behind it
