@@ -213,7 +213,7 @@ class CaptionEncoder(layers.Layer):
     def call(self, words, training=False):
         if training:
             words = self.left_out(words)
-        tells = self.kinds(words) < len(ATTRIBUTES) - 1  # "the digit 3" and "the digit 3 is moving ." ask for the same
+        tells = self.kinds(words) < len(ATTRIBUTES) - 1  # "a" and "is" tell nothing
         said = ops.cast((words > 0) & tells, "float32")
         vectors = self.vectors(words) * said[..., None]
         total = ops.sum(vectors, axis=1, keepdims=True) / 4  # of up to 16 words: as loud as one
