@@ -301,10 +301,10 @@ def _collides(tracks):
     slope, residual, turns = turned(tracks.centre[:, :, 0, 0] - tracks.centre[:, :, 1, 0], seen)
     height = np.stack([fitted(tracks.centre[:, :, k, 1], seen, 0)[1] for k in range(2)], axis=1).max(axis=1)
     apart = np.abs(tracks.centre[:, :, 0] - tracks.centre[:, :, 1])  # (N, T, 2)
-    across, up = np.where(seen, apart[..., 0], np.inf).min(axis=1), _middle(np.where(seen, apart[..., 1], np.nan))
-    radius = np.where(both[:, None], tracks.radius, np.nan)
-    touch = np.abs(across / radius.sum(axis=1) - 1.2) < 0.5  # of real clips, between two frames and with corners, 0.89 to 1.56
-    level = up < 0.75 * radius.min(axis=1)  # real ones: 0.5 at most, as a triangle's centre of mass lies below its middle
+    across = np.where(seen, apart[..., 0], np.inf).min(axis=1) / tracks.radius.sum(axis=1)
+    touch = (across > 0.7) & (across < 1.7)  # real clips: 0.89 to 1.56, as they touch between two frames, and have corners
+    up = _middle(np.where(seen, apart[..., 1], np.nan)) / tracks.radius.min(axis=1)
+    level = up < 0.75  # real clips: 0.5 at most, as a triangle's centre of mass lies below its middle
     return both & turns & (np.abs(slope) > 0.2) & (residual < 0.5) & (height < 0.5) & touch & level
 
 

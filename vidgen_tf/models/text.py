@@ -228,13 +228,13 @@ class CaptionEncoder(layers.Layer):
         Returns:
             int tensor `(B, L)`, 0 in place of the words that are left out.
         """
-        kinds = len(ATTRIBUTES)
+        count = len(ATTRIBUTES)
         # A draw for the whole caption, one for each attribute, and one for each attribute in each phrase.
-        shape = (ops.shape(words)[0], 1 + kinds * (1 + PHRASES))
+        shape = (ops.shape(words)[0], 1 + count * (1 + PHRASES))
         draws = keras.random.uniform(shape, seed=self.seed_generator)
         kind, phrase = self.kinds(words), (words - 1) // len(WORDS)
         keep = draws[:, :1] >= self.whole
-        for place in (1 + kind, 1 + kinds * (1 + ops.maximum(phrase, 0)) + kind):
+        for place in (1 + kind, 1 + count * (1 + ops.maximum(phrase, 0)) + kind):
             stays = ops.take_along_axis(draws, place, axis=1) >= self.one
             keep = keep & stays
         return ops.where(keep, words, 0)

@@ -46,7 +46,7 @@ PROMPTS = {world: dataclasses.replace(DATASETS[world], seed=920) for world in FR
 WANDERING = Dataset(
     "digits", {"train": 0}, 910, {"size": 32, "frames": 16, "digits": 1}, function="make_canonical", split_option=True
 )
-MEETINGS = 4  # times that a second thing is learned from if it meets the first; if once, half of those asked for miss it
+MEETINGS = 4  # times that a second thing is learned from if it meets the first; if once, most of those asked for miss it
 SELDOM = 0.03  # attributes left out of captions in a minute's training: 59 % of prompts obeyed after it, and at 0.1, 47 %
 
 
