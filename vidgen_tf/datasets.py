@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .atomic import atomic_path
+from .files import atomic_path, progress
 from .errors import CourseError
 from .worlds import LabelledClips
 
@@ -380,8 +380,4 @@ def _manifest():
 
 def _progress(items, label):
     """A bar that shows only when the work takes more than two seconds and a person may be looking."""
-    from tqdm.auto import tqdm
-
-    from .quiet import quiet
-
-    return tqdm(items, desc=label, unit="chunk", delay=2, leave=False, disable=quiet())
+    return progress(items, label=label, unit="chunk", delay=2)

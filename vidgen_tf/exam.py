@@ -8,6 +8,7 @@ import numpy as np
 
 from . import datasets, physics, zoo
 from .errors import CourseError
+from .files import progress
 from .metrics import (
     copy_ratio,
     estimated_flow,
@@ -23,7 +24,6 @@ from .metrics import (
     temporal_autocorrelation,
     warping_error,
 )
-from .quiet import quiet
 from .video import Clip, compare, to_uint8
 from .worlds import LabelledClips, digits, shapes
 
@@ -420,9 +420,7 @@ def _loaded(name):
 
 def _blocks(clips, label):
     """Clips, some at a time, with a bar where that takes long and somebody may be looking."""
-    from tqdm.auto import tqdm
-
-    for first in tqdm(range(0, len(clips), BLOCK), desc=label, unit="block", delay=2, leave=False, disable=quiet()):
+    for first in progress(range(0, len(clips), BLOCK), label=label, unit="block", delay=2):
         yield clips[first : first + BLOCK]
 
 

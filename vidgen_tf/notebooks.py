@@ -22,7 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from .atomic import atomic_path
+from .files import atomic_path
 from .errors import CourseError
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"

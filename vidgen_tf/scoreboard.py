@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from . import zoo
-from .atomic import atomic_path
 from .errors import CourseError
 from .exam import examine
+from .files import atomic_path
 
 README = Path(__file__).parents[1] / "README.md"
 FIGURE = README.parent / "assets" / "scoreboard.png"

@@ -11,9 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from .atomic import atomic_path
+from .files import atomic_path, is_interactive, progress
 from .errors import CourseError
-from .quiet import quiet
 
 BUDGETS = ("fast", "full")
 
@@ -72,7 +71,7 @@ def fit(model, batches, steps, *, checkpoint=None, every=60.0, log_steps=25, sam
         raise CourseError(f"{steps} steps, {done} of them done, can't be trained in rounds of {log_steps}: choose a multiple.")
     if done < steps:
         callbacks = [state, *callbacks, Progress(steps, done)]
-        if sample and not quiet():
+        if sample and is_interactive():
             callbacks.append(LiveSample(sample))
         data = batches(done)
         rounds = {"initial_epoch": done // log_steps, "epochs": steps // log_steps, "steps_per_epoch": log_steps}
@@ -96,9 +95,8 @@ class Progress(keras.callbacks.Callback):
         self.steps, self.done = steps, done
 
     def on_train_begin(self, logs=None):
-        from tqdm.auto import tqdm
-
-        self.bar = tqdm(total=self.steps, initial=self.done, unit="step", desc=self.model.name, disable=quiet())
+        self.bar = progress(label=self.model.name, unit="step", total=self.steps)
+        self.bar.update(self.done)
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()

@@ -11,7 +11,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from .atomic import atomic_path
+from .files import atomic_path
 from .errors import CourseError, check_whole
 
 SUFFIXES = (".mp4", ".gif", ".webp", ".png")  # what `save` writes

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .atomic import atomic_path
+from .files import atomic_path
 from .errors import CourseError
 
 FOLDER = Path(__file__).with_name("zoo")

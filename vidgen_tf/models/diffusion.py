@@ -13,12 +13,11 @@ import math
 import keras
 import numpy as np
 from keras import layers, ops
-from tqdm.auto import tqdm
 
 from .. import exam, training, zoo
 from ..datasets import DATASETS, load, pipeline
 from ..errors import CourseError, check_whole
-from ..quiet import quiet
+from ..files import progress
 from ..video import Clip
 from ..worlds import shapes
 from .latent_rnn import Standardise
@@ -575,7 +574,7 @@ def drawn(dataset, count, split="train"):
         `LabelledClips`.
     """
     blocks = range(0, count, DRAWN)
-    for first in tqdm(blocks, desc="drawing clips", unit="block", delay=2, leave=False, disable=quiet()):
+    for first in progress(blocks, label="drawing clips", unit="block", delay=2):
         yield dataset.make(split, first, min(DRAWN, count - first))
 
 

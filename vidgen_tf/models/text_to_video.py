@@ -11,12 +11,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm.auto import tqdm
 
 from .. import exam, zoo
 from ..datasets import DATASETS, Dataset, load
 from ..errors import CourseError
-from ..quiet import quiet
+from ..files import progress
 from ..video import Clip
 from ..worlds import shapes
 from .diffusion import (
@@ -201,7 +200,7 @@ def answer(model, vae, captions, guidance, seed=0, **options):
     """
     words, made = tokenize(captions), []
     blocks = range(0, len(words), AT_ONCE)
-    for first in tqdm(blocks, desc="sampling", unit="block", delay=2, leave=False, disable=quiet()):
+    for first in progress(blocks, label="sampling", unit="block", delay=2):
         part = words[first : first + AT_ONCE]
 
         def steer(k, behind, part=part):

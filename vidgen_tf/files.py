@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files that appear whole or not at all, and progress bars that only a person sees."""
 
 import contextlib
 import errno
@@ -62,3 +62,31 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def is_interactive():
+    """Whether somebody may be looking: neither a test nor an executed notebook, whose stored output a moving bar would spoil.
+
+    Returns:
+        bool.
+    """
+    return not (os.environ.get("VIDGEN_QUIET") or os.environ.get("PYTEST_CURRENT_TEST"))
+
+
+def progress(items=None, *, label, unit="it", total=None, delay=0.0):
+    """A progress bar on stderr, or in a notebook where there is one. It draws nothing where nobody is looking.
+
+    Args:
+        items: iterable whose items are counted; None for a bar that is moved by its `update`.
+        label: str, what is being done.
+        unit: str, what is counted.
+        total: number of items, where `items` doesn't know its length.
+        delay: seconds before the bar appears, so that short work shows none.
+
+    Returns:
+        tqdm bar; iterating over it gives the items.
+    """
+    from tqdm.auto import tqdm
+
+    options = {"delay": delay, "leave": delay == 0, "disable": not is_interactive()}
+    return tqdm(items, desc=label, unit=unit, total=total, **options)
