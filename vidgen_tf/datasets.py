@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import atomic_path, progress
 from .errors import CourseError
+from .files import atomic_path, progress
 from .worlds import LabelledClips
 
 FOLDER = Path(__file__).parents[1] / "datasets"

@@ -22,8 +22,8 @@ import threading
 import time
 from pathlib import Path
 
-from .files import atomic_path
 from .errors import CourseError
+from .files import atomic_path
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 MAX_BYTES = 1_000_000  # of a committed notebook

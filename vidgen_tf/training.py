@@ -11,8 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from .files import atomic_path, is_interactive, progress
 from .errors import CourseError
+from .files import atomic_path, is_interactive, progress
 
 BUDGETS = ("fast", "full")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
-from .files import atomic_path
 from .errors import CourseError, check_whole
+from .files import atomic_path
 
 SUFFIXES = (".mp4", ".gif", ".webp", ".png")  # what `save` writes
 PICTURES = (".gif", ".webp", ".png", ".apng", ".jpg", ".jpeg", ".bmp")

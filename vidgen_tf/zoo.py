@@ -14,8 +14,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .files import atomic_path
 from .errors import CourseError
+from .files import atomic_path
 
 FOLDER = Path(__file__).with_name("zoo")
 MANIFEST = FOLDER / "manifest.json"
