@@ -1,15 +1,12 @@
-"""Convolutional GAN of frames, after DCGAN: the pair of networks of chapter 04. The training step is `models.gan.GAN`."""
+"""Deep convolutional GAN (DCGAN): transposed convolutions from a latent to a picture, strided ones from a picture to a logit."""
 
 import dataclasses
-
 import keras
 from keras import layers
-
-from .gan import GAN, GANRecipe, relativistic_losses
-from .judge import examine_faces, face_pictures
+from .gan import GAN, rpgan_losses
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(is_static=True)
 class DCGANConfig:
     """Sizes of a convolutional pair, whose pictures double in size with each entry of `filters`."""
 
@@ -86,48 +83,7 @@ def build_dcgan(config, optimizer_rate=5e-4, seed=0):
         compiled `GAN`.
     """
     generator, discriminator = build_dcgan_generator(config), build_dcgan_discriminator(config)
-    gan = GAN(generator, discriminator, relativistic_losses, gamma=1.0, penalty_every=4, seed=seed)
+    gan = GAN(generator, discriminator, rpgan_losses, gamma=1.0, penalty_every=4, seed=seed)
     optimizers = [keras.optimizers.Adam(optimizer_rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
     gan.compile(*optimizers, jit_compile=False)
     return gan
-
-
-class DCGANFaces(GANRecipe):
-    """How the zoo's "dcgan-faces" is trained: chapter 04's pair with one more doubling, for longer."""
-
-    title = "DCGAN: drawn faces, 64x64 RGB"
-    dataset = ("faces", "train")
-    seed = 5
-    steps = {"fast": 500, "full": 9000}
-    batch_size = 32
-    config = DCGANConfig(filters=(256, 128, 64, 32))
-    judge = "judge-faces"
-    judged = staticmethod(examine_faces)
-
-    def build(self):
-        """The generator before training.
-
-        Returns:
-            `keras.Model`, see `build_dcgan_generator`.
-        """
-        return build_dcgan_generator(self.config)
-
-    def pictures(self):
-        """Five frames of each training person.
-
-        Returns:
-            uint8 `(N, 64, 64, 3)`.
-        """
-        faces = face_pictures(self.config.frame_size, "train")
-        return faces.reshape(-1, *faces.shape[2:])
-
-    def gan(self, steps):
-        """The pair before training.
-
-        Args:
-            steps: training steps in all.
-
-        Returns:
-            compiled `GAN`.
-        """
-        return build_dcgan(self.config, keras.optimizers.schedules.CosineDecay(5e-4, steps, alpha=0.1), self.seed)

@@ -1,22 +1,13 @@
-"""Generative adversarial networks: the training step that all GANs of the course share, and the fully connected pair of
-chapter 03."""
+"""Generative adversarial networks: losses and training step of all GANs of the course, and the fully connected pair."""
 
 import dataclasses
-
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers, ops
-
-from .. import training, zoo
-from ..datasets import pipeline
-from ..video import to_uint8
-from ..worlds import digits
-from .dense import there_and_back
-from .judge import examine_digits
+from ..layers import update_ema
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(is_static=True)
 class MLPGANConfig:
     """Sizes of the fully connected pair."""
 
@@ -61,7 +52,7 @@ def build_mlp_discriminator(config):
     return keras.Model(frame, logit, name="discriminator")
 
 
-def bce_losses(real_logits, fake_logits, real_label=0.9):
+def non_saturating_losses(real_logits, fake_logits, real_label=0.9):
     """The classic losses: the discriminator is a classifier, the generator wants its pictures called real.
 
     Args:
@@ -81,8 +72,8 @@ def bce_losses(real_logits, fake_logits, real_label=0.9):
     return on_real + on_fake, bce(ops.ones_like(fake_logits), fake_logits)
 
 
-def relativistic_losses(real_logits, fake_logits):
-    """Losses on pairs: one player wants real pictures rated above made ones, the other the reverse.
+def rpgan_losses(real_logits, fake_logits):
+    """Losses on pairs: one player wants real pictures real_and_fake_logits above made ones, the other the reverse.
 
     Args:
         real_logits: float `(B, 1)`, the discriminator's output for real pictures.
@@ -118,7 +109,7 @@ def gradient_penalty(discriminator, frames):
     return ops.mean(ops.sum(ops.square(slope), axis=(1, 2, 3)))
 
 
-def rated(discriminator, real, fake):
+def real_and_fake_logits(discriminator, real, fake):
     """A discriminator's ratings of real and of made pictures.
 
     Args:
@@ -132,7 +123,7 @@ def rated(discriminator, real, fake):
     return discriminator(real, training=True), discriminator(fake, training=True)
 
 
-def roughness(discriminator, real, fake, gamma, every=1):
+def r1_r2_penalty(discriminator, real, fake, gamma, every=1):
     """The gradient penalties on real and made pictures, weighted.
 
     Args:
@@ -151,25 +142,13 @@ def roughness(discriminator, real, fake, gamma, every=1):
     return gamma / 2 * sum(penalties)
 
 
-def follow(average, network, decay):
-    """Moves a running average of a network's weights a little towards the network.
-
-    Args:
-        average: `keras.Model` that holds the average.
-        network: `keras.Model` of the same shape.
-        decay: share of the old average that is kept, in [0, 1).
-    """
-    for old, new in zip(average.weights, network.weights):
-        old.assign(decay * old + (1 - decay) * new)
-
-
 class GAN(keras.Model):
     """Two networks in competition: a generator of pictures, and a discriminator of made and real ones.
 
     Args:
         generator: `keras.Model` from latents `(B, latent_dim)` to pictures.
         discriminator: `keras.Model` from pictures to logits `(B, 1)`.
-        losses: `bce_losses` or `relativistic_losses`.
+        losses: `non_saturating_losses` or `rpgan_losses`.
         gamma: weight of the gradient penalty on real and made pictures; 0 leaves it out.
         penalty_every: 1 measures the penalty on all pictures of a batch, 4 on every fourth.
         ema_decay: share of the old value in the running average of the generator's weights, which makes calmer pictures than
@@ -229,115 +208,19 @@ class GAN(keras.Model):
         with tf.GradientTape() as tape:  # half a step: the discriminator learns
             latent = keras.random.normal(shape, seed=self.seed_generator)
             fake = ops.stop_gradient(self.generator(latent, training=True))
-            d_loss, _ = self.losses_of(*rated(self.discriminator, real, fake))
-            total = d_loss + roughness(self.discriminator, real, fake, *self.penalty)
+            d_loss, _ = self.losses_of(*real_and_fake_logits(self.discriminator, real, fake))
+            total = d_loss + r1_r2_penalty(self.discriminator, real, fake, *self.penalty)
         weights = self.discriminator.trainable_variables
         self.d_optimizer.apply(tape.gradient(total, weights), weights)
 
         with tf.GradientTape() as tape:  # the other half: the generator learns
             latent = keras.random.normal(shape, seed=self.seed_generator)
             fake = self.generator(latent, training=True)
-            _, g_loss = self.losses_of(*rated(self.discriminator, real, fake))
+            _, g_loss = self.losses_of(*real_and_fake_logits(self.discriminator, real, fake))
         weights = self.generator.trainable_variables
         self.g_optimizer.apply(tape.gradient(g_loss, weights), weights)
-        follow(self.ema_generator, self.generator, self.ema_decay)
+        update_ema(self.ema_generator, self.generator, self.ema_decay)
 
         for tracker, loss in zip(self.trackers, (d_loss, g_loss)):
             tracker.update_state(loss)
         return {tracker.name: tracker.result() for tracker in self.trackers}
-
-
-class GANRecipe:
-    """What the zoo's recipes of GANs share. A recipe adds the attributes `config`, `batch_size` and `judge` (a name in the zoo),
-    and the methods build(), pictures() -> uint8 array, gan(steps) -> compiled `GAN`, judged(judge, made) -> dict of float.
-    What ships is the averaged generator."""
-
-    def train(self, model, steps, checkpoint):
-        """Trains a pair of networks and leaves the averaged generator in the model.
-
-        Args:
-            model: what `build` returns.
-            steps: training steps in all.
-            checkpoint: path of the checkpoint file.
-
-        Returns:
-            The history of `training.fit`.
-        """
-        pictures, gan = self.pictures(), self.gan(steps)
-
-        def batches(first):
-            return pipeline(pictures, batch_size=self.batch_size, seed=self.seed, first_step=first)
-
-        history = training.fit(gan, batches, steps, checkpoint=checkpoint, log_steps=100)
-        model.set_weights(gan.ema_generator.get_weights())
-        return history
-
-    def sample(self, model, count, seed):
-        """Clips of 16 frames: from one made picture to another and back.
-
-        Args:
-            model: trained generator.
-            count: how many clips.
-            seed: non-negative int.
-
-        Returns:
-            list of `Clip`.
-        """
-        ends = np.random.default_rng(seed).normal(size=(count, 2, self.config.latent_dim)).astype("float32")
-        return there_and_back(model, ends)
-
-    def examine(self, model):
-        """What the judge says of 1000 made pictures.
-
-        Args:
-            model: trained generator.
-
-        Returns:
-            dict of float.
-        """
-        latents = np.random.default_rng(1000).normal(size=(1000, self.config.latent_dim))
-        return self.judged(zoo.load(self.judge), to_uint8(model.predict(latents, batch_size=250, verbose=0)))
-
-
-class MLPGANDigits(GANRecipe):
-    """How the zoo's "mlp-gan-digits" is trained: as in chapter 03, for longer."""
-
-    title = "MLP GAN: centred handwritten digits, 28x28 grey"
-    dataset = ("digits", "train")
-    world = "scans"
-    seed = 4
-    steps = {"fast": 1500, "full": 8000}
-    batch_size = 64
-    config = MLPGANConfig()
-    judge = "judge-digits"
-    judged = staticmethod(examine_digits)
-
-    def build(self):
-        """The generator before training.
-
-        Returns:
-            `keras.Model`, see `build_mlp_generator`.
-        """
-        return build_mlp_generator(self.config)
-
-    def pictures(self):
-        """The training scans.
-
-        Returns:
-            uint8 `(N, 28, 28, 1)`.
-        """
-        return digits.stills("train")[0]
-
-    def gan(self, steps):
-        """The pair before training.
-
-        Args:
-            steps: training steps in all.
-
-        Returns:
-            compiled `GAN`.
-        """
-        discriminator = build_mlp_discriminator(self.config)
-        gan = GAN(self.build(), discriminator, relativistic_losses, gamma=1.0, seed=self.seed)
-        gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
-        return gan

@@ -1,26 +1,15 @@
-"""Recurrent models of clips in latent space: one predicts the next frame, the other draws it among those that are possible.
-
-Each frame is a few numbers, the means that chapter 05's encoder gives; a clip is a path of such latents `(T, latent_dim)`.
-"""
+"""Recurrent models of latent trajectories: a deterministic GRU, and stochastic video generation with a learned prior (SVG-LP)."""
 
 import dataclasses
-
 import keras
 import numpy as np
 from keras import layers, ops
-
-from .. import training, zoo
-from ..datasets import load, pipeline
 from ..errors import CourseError, check_whole
-from ..video import Clip
-from .judge import judged
-from .vae import decode, encode, reparameterise
-
-CONTEXT_FRAMES = 5  # of each clip that a rollout sees
-FUTURES = 20  # of each clip that a stochastic model is examined with
+from ..layers import LatentNormalization
+from .vae import reparameterise
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(is_static=True)
 class LatentRNNConfig:
     """Sizes of this chapter's recurrent models. The last three are the stochastic model's."""
 
@@ -30,54 +19,6 @@ class LatentRNNConfig:
     z_dim: int = 4  # random numbers for each frame
     belief_units: int = 128  # numbers that the prior and the posterior remember, each
     beta: float = 0.5  # weight of the KL divergence
-
-
-class Standardise(layers.Layer):
-    """Latents shifted and scaled: over an encoder's clouds each dimension has mean 0 and variance 1.
-
-    The variance is that of points drawn from the clouds, their own width included: a dimension that an encoder does not use, all
-    of whose clouds are the prior, is not blown up.
-
-    Args:
-        latent_dim: numbers of a latent.
-
-    Call arguments:
-        latents: float `(..., latent_dim)`.
-
-    Output shape:
-        As the input's.
-    """
-
-    def __init__(self, latent_dim):
-        super().__init__(name="standardise")
-        options = {"shape": (latent_dim,), "trainable": False}
-        self.mean = self.add_weight(initializer="zeros", name="mean", **options)
-        self.deviation = self.add_weight(initializer="ones", name="deviation", **options)
-        self.built = True
-
-    def adapt(self, z_mean, z_log_var):
-        """Measures mean and deviation.
-
-        Args:
-            z_mean: float array `(N, T, latent_dim)`, the clouds' means.
-            z_log_var: float array of the same shape, the logarithms of their variances.
-        """
-        self.mean.assign(z_mean.mean(axis=(0, 1)))
-        self.deviation.assign(np.sqrt(z_mean.var(axis=(0, 1)) + np.exp(z_log_var).mean(axis=(0, 1))))
-
-    def call(self, latents):
-        return (latents - self.mean) / self.deviation
-
-    def undo(self, standardised):
-        """Latents again.
-
-        Args:
-            standardised: float `(..., latent_dim)`.
-
-        Returns:
-            float of the same shape.
-        """
-        return standardised * self.deviation + self.mean
 
 
 def build_predictor(config, z_dim=0):
@@ -103,7 +44,7 @@ def build_predictor(config, z_dim=0):
     return keras.Model([path, z, state] if z_dim else [path, state], [following, after], name="predictor")
 
 
-def build_belief(config, name):
+def build_gaussian_gru(config, name):
     """A GRU that reads a path frame by frame and answers each time with a Gaussian of z.
 
     Args:
@@ -123,11 +64,11 @@ def build_belief(config, name):
     return keras.Model([path, state], [z_mean, z_log_var, after], name=name)
 
 
-def from_blank(network, *inputs, training=False):
+def from_zero_state(network, *inputs, training=False):
     """Runs a recurrent network from a state of zeros: it has read nothing yet.
 
     Args:
-        network: model of `build_predictor` or `build_belief`.
+        network: model of `build_predictor` or `build_gaussian_gru`.
         *inputs: float `(B, T, ...)`, all that it takes but the state.
         training: whether noise is added to what it reads.
 
@@ -151,7 +92,7 @@ def latent_error(following, predicted):
     return ops.sum(ops.square(following - predicted), axis=-1)
 
 
-def kl_between(q_mean, q_log_var, p_mean, p_log_var):
+def kl_divergence(q_mean, q_log_var, p_mean, p_log_var):
     """Kullback-Leibler divergence of Gaussians q from Gaussians p, for each dimension on its own.
 
     Args:
@@ -184,13 +125,13 @@ class LatentGRU(keras.Model):
 
     def __init__(self, config):
         super().__init__(name="latent_gru")
-        self.config, self.scale = config, Standardise(config.latent_dim)
+        self.config, self.scale = config, LatentNormalization(config.latent_dim)
         self.predictor = build_predictor(config)
         self.built = True
 
     def call(self, latents, training=False):
         """Next frames, from true pasts."""
-        return from_blank(self.predictor, self.scale(latents)[:, :-1], training=training)[0]
+        return from_zero_state(self.predictor, self.scale(latents)[:, :-1], training=training)[0]
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Squared error of the next frame, summed over latent dimensions, mean over clips and frames.
@@ -218,10 +159,10 @@ class LatentGRU(keras.Model):
             float array `(B, frames, latent_dim)`.
 
         Raises:
-            CourseError: see `check_past`.
+            CourseError: see `check_context`.
         """
-        check_past(latents, frames, self.config)
-        following, state = from_blank(self.predictor, self.scale(latents))
+        check_context(latents, frames, self.config)
+        following, state = from_zero_state(self.predictor, self.scale(latents))
         made = [following[:, -1:]]  # what comes after the past
         while len(made) < frames:
             following, state = self.predictor([made[-1], state])  # it now reads its own frames, one by one
@@ -254,8 +195,8 @@ class LatentSVG(keras.Model):
     def __init__(self, config, seed=0):
         super().__init__(name="latent_svg")
         self.config, self.seed_generator = config, keras.random.SeedGenerator(seed)
-        self.scale, self.predictor = Standardise(config.latent_dim), build_predictor(config, config.z_dim)
-        self.prior, self.posterior = build_belief(config, "prior"), build_belief(config, "posterior")
+        self.scale, self.predictor = LatentNormalization(config.latent_dim), build_predictor(config, config.z_dim)
+        self.prior, self.posterior = build_gaussian_gru(config, "prior"), build_gaussian_gru(config, "posterior")
         self.trackers = [keras.metrics.Mean(name=name) for name in ("prediction_loss", "kl_loss")]
         self.built = True
 
@@ -276,16 +217,16 @@ class LatentSVG(keras.Model):
             has read the frame itself too; each `(B, T-1, z_dim)`.
         """
         path = self.scale(latents)
-        *prior, _ = from_blank(self.prior, path[:, :-1], training=training)
-        *posterior, _ = from_blank(self.posterior, path, training=training)
+        *prior, _ = from_zero_state(self.prior, path[:, :-1], training=training)
+        *posterior, _ = from_zero_state(self.posterior, path, training=training)
         return prior, [part[:, 1:] for part in posterior]
 
     def call(self, latents, training=False):
         """Next frames, from true pasts."""
         prior, posterior = self.beliefs(latents, training)
-        self.kl = ops.mean(ops.sum(kl_between(*posterior, *prior), axis=-1))
+        self.kl = ops.mean(ops.sum(kl_divergence(*posterior, *prior), axis=-1))
         z = reparameterise(*posterior, self.seed_generator) if training else prior[0]
-        return from_blank(self.predictor, self.scale(latents)[:, :-1], z, training=training)[0]
+        return from_zero_state(self.predictor, self.scale(latents)[:, :-1], z, training=training)[0]
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Squared error summed over latent dimensions, plus beta times the divergence, summed likewise.
@@ -317,13 +258,13 @@ class LatentSVG(keras.Model):
             float array `(B, frames, latent_dim)`.
 
         Raises:
-            CourseError: see `check_past`.
+            CourseError: see `check_context`.
         """
-        check_past(latents, frames, self.config, shortest=2)
+        check_context(latents, frames, self.config, shortest=2)
         path, draws, made = self.scale(latents), keras.random.SeedGenerator(seed), []
-        z, _, _ = from_blank(self.posterior, path)  # of the past it knows all
-        _, state = from_blank(self.predictor, path[:, :-1], z[:, 1:])
-        z_mean, z_log_var, belief = from_blank(self.prior, path)
+        z, _, _ = from_zero_state(self.posterior, path)  # of the past it knows all
+        _, state = from_zero_state(self.predictor, path[:, :-1], z[:, 1:])
+        z_mean, z_log_var, belief = from_zero_state(self.prior, path)
         for _ in range(frames):
             z = reparameterise(z_mean[:, -1:], z_log_var[:, -1:], draws)
             path, state = self.predictor([path[:, -1:], z, state])
@@ -332,7 +273,7 @@ class LatentSVG(keras.Model):
         return ops.convert_to_numpy(self.scale.undo(ops.concatenate(made, axis=1)))
 
 
-def check_past(latents, frames, config, shortest=1):
+def check_context(latents, frames, config, shortest=1):
     """Refuses what a rollout can't go on from.
 
     Args:
@@ -352,41 +293,14 @@ def check_past(latents, frames, config, shortest=1):
         )
 
 
-def fit_rnn(model, z_mean, z_log_var, steps, seed=0, checkpoint=None, log_steps=50):
-    """Measures the latents' scale and trains a recurrent model on whole clips.
-
-    Adam with a step size of 0.005 that falls to 0 along a cosine; gradients longer than 1 are cut to 1; batches of 64 clips.
-
-    Args:
-        model: `LatentGRU` or `LatentSVG`.
-        z_mean: float32 `(N, T, latent_dim)`, the clips as `vae.encode` gives them.
-        z_log_var: float32 of the same shape, the second thing that it gives; it sets the scale and nothing else.
-        steps: training steps in all.
-        seed: order of the batches.
-        checkpoint: path of the checkpoint file, or None.
-        log_steps: steps between two entries of the history.
-
-    Returns:
-        The history of `training.fit`.
-    """
-    model.scale.adapt(z_mean, z_log_var)
-    rate = keras.optimizers.schedules.CosineDecay(5e-3, steps)
-    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), jit_compile=False)
-
-    def batches(first):
-        return pipeline(z_mean, batch_size=64, seed=seed, first_step=first)
-
-    return training.fit(model, batches, steps, checkpoint=checkpoint, log_steps=log_steps)
-
-
-def futures(model, latents, frames, count, seed=0):
-    """Several futures of each past.
+def sample_futures(model, latents, frames, count, seed=0):
+    """Several sample_futures of each past.
 
     Args:
         model: trained `LatentSVG`.
         latents: float `(N, T, latent_dim)`, the pasts.
         frames: frames of each future.
-        count: futures of each past.
+        count: sample_futures of each past.
         seed: non-negative int.
 
     Returns:
@@ -394,82 +308,6 @@ def futures(model, latents, frames, count, seed=0):
     """
     made = model.rollout(np.repeat(latents, count, axis=0), frames, seed)
     return made.reshape(len(latents), count, *made.shape[1:])
-
-
-def decode_all(vae, latents):
-    """`vae.decode` for latents with any axes in front.
-
-    Args:
-        vae: trained `VAE`.
-        latents: float `(..., T, latent_dim)`.
-
-    Returns:
-        uint8 `(..., T, H, W, C)`.
-    """
-    frames = decode(vae, latents.reshape(-1, *latents.shape[-2:]))
-    return frames.reshape(*latents.shape[:-1], *frames.shape[2:])
-
-
-def future_errors(truth, made):
-    """How far futures lie from what happened: squared error summed over pixels, averaged over frames.
-
-    Pixels go from 0 to 1.
-
-    Args:
-        truth: uint8 `(N, F, H, W, C)`.
-        made: uint8 `(N, K, F, H, W, C)`, K futures of each clip.
-
-    Returns:
-        float array `(N, K)`; its mean over k is the error to expect of one future, its smallest that of the best of K.
-    """
-    truth = truth / np.float32(255)
-    gaps = [(future / np.float32(255) - clip) ** 2 for clip, future in zip(truth, made, strict=True)]
-    return np.stack([gap.sum(axis=(2, 3, 4)).mean(axis=1) for gap in gaps])
-
-
-def spread(made):
-    """How much futures of one past differ, frame by frame: their variance, summed over pixels from 0 to 1.
-
-    Args:
-        made: uint8 `(N, K, F, H, W, C)`, K futures of each of N pasts.
-
-    Returns:
-        float array `(N, F)`; 0 where all agree.
-    """
-    return np.stack([clip.var(axis=0).sum(axis=(1, 2, 3)) for clip in made]) / 255**2
-
-
-def first_wall(bounce, past):
-    """When clips meet the first wall that a model can't have seen, where their way up to it is clear.
-
-    Args:
-        bounce: bool array `(N, T, 1)`, whether a wall is touched.
-        past: how many frames are known.
-
-    Returns:
-        int array `(N,)`, the frame's number after the past, from 0; -1 for clips that touch no wall then, or touched one in the
-        last three frames of the past, so that their direction is hard to tell.
-    """
-    touches = bounce[:, past:, 0]
-    clear = touches.any(axis=1) & ~bounce[:, past - 3 : past, 0].any(axis=1)
-    return np.where(clear, touches.argmax(axis=1), -1)
-
-
-def around_first_wall(values, wall, after=4):
-    """Means of a quantity up to the first wall, and in the frames that follow it.
-
-    Args:
-        values: float array `(N, F)`, one for each frame after the past.
-        wall: int array `(N,)` of `first_wall`; clips with -1 are left out.
-        after: how many frames behind the wall count.
-
-    Returns:
-        (float, float): up to the frame that touches the wall, which can be foreseen, and behind it.
-    """
-    distance = np.arange(values.shape[1]) - wall[:, None]
-    used = wall[:, None] >= 0
-    before, behind = used & (distance <= 0), used & (distance > 0) & (distance <= after)
-    return float(values[before].mean()), float(values[behind].mean())
 
 
 def prior_variance(model, latents):
@@ -487,195 +325,3 @@ def prior_variance(model, latents):
     """
     (_, prior_log_var), (_, posterior_log_var) = model.beliefs(latents)
     return ops.convert_to_numpy(ops.mean(ops.exp(prior_log_var - posterior_log_var), axis=-1))
-
-
-def ratio_after_walls(values, bounce, past=CONTEXT_FRAMES):
-    """How much larger a quantity is in the frames that follow a touch of a wall than in the others.
-
-    Args:
-        values: float array `(N, T-1)`, for frames 1 to T-1.
-        bounce: bool array `(N, T, 1)`, whether a wall is touched.
-        past: frames before this one don't count: at the start no direction has been seen yet.
-
-    Returns:
-        float, the ratio of the means.
-    """
-    follows = bounce[:, past - 1 : -1, 0]
-    values = values[:, past - 1 :]
-    return float(values[follows].mean() / values[~follows].mean())
-
-
-def drift(past, made, judge, digit, windows=4):
-    """What becomes of a moving digit in a long rollout.
-
-    Args:
-        past: uint8 `(N, P, H, W, 1)`, the frames that it goes on from.
-        made: uint8 `(N, F, H, W, 1)`, F a multiple of `windows`.
-        judge: the zoo's "judge-digits-32".
-        digit: int `(N,)`, which digit it is.
-        windows: equal parts of the rollout, told one by one.
-
-    Returns:
-        dict of float arrays `(windows,)`: "digit_kept", the share of frames in which the judge sees that digit; "brightness" of
-        a frame, all pixels added up, as a multiple of the past's; "speed" of the centre of brightness, in px per frame.
-    """
-    frames = np.concatenate([past[:, -1:], made], axis=1).astype(np.float64)[..., 0]
-    total = frames.sum(axis=(2, 3))
-    mass = np.maximum(total, 1e-9)[..., None]
-    place = np.arange(frames.shape[2])
-    moments = np.stack([frames.sum(axis=2) @ place, frames.sum(axis=3) @ place], axis=-1)  # (N, 1 + F, x y)
-    named = judged(judge, made.reshape(-1, *made.shape[2:]))["digit"].argmax(axis=1).reshape(made.shape[:2])
-    measured = {
-        "digit_kept": named == digit[:, None],
-        "brightness": total[:, 1:] / past.sum(axis=(2, 3, 4)).mean(axis=1)[:, None],
-        "speed": np.linalg.norm(np.diff(moments / mass, axis=1), axis=-1),
-    }
-    return {name: value.reshape(len(made), windows, -1).mean(axis=(0, 2)) for name, value in measured.items()}
-
-
-def examine_next(model, vae, clips):
-    """How well a deterministic model foretells clips.
-
-    Args:
-        model: trained `LatentGRU`.
-        vae: the trained `VAE` whose latents it knows.
-        clips: `LabelledClips` of a single digit that it was not trained on.
-
-    Returns:
-        dict of float: "next_error" of the next frame, in standardised latents; "error_after_walls", the same in frames that
-        follow a touch of a wall, as a multiple of that in the others; "future_error", see `future_errors`, of one rollout from
-        the first five frames to the end.
-    """
-    latents, _ = encode(vae, clips.frames)
-    error = ops.convert_to_numpy(latent_error(model.scale(latents)[:, 1:], model(latents)))
-    future = clips.frames[:, CONTEXT_FRAMES:]
-    made = decode_all(vae, model.rollout(latents[:, :CONTEXT_FRAMES], future.shape[1])[:, None])
-    return {
-        "next_error": float(error[:, CONTEXT_FRAMES - 1 :].mean()),
-        "error_after_walls": ratio_after_walls(error, clips.states["bounce"]),
-        "future_error": float(future_errors(future, made).mean()),
-    }
-
-
-def examine_futures(model, vae, clips):
-    """How well a stochastic model knows what may happen, and when it can't know.
-
-    Args:
-        model: trained `LatentSVG`.
-        vae: the trained `VAE` whose latents it knows.
-        clips: `LabelledClips` of a single digit that it was not trained on.
-
-    Returns:
-        dict of float: "best_of_20" and "mean_of_20", see `future_errors`, of 20 futures from the first five frames to the end;
-        "variance_after_walls", the `prior_variance` of frames that follow a touch of a wall, as a multiple of that of the
-        others; "spread_before" and "spread_behind" the first wall, see `around_first_wall`.
-    """
-    latents, _ = encode(vae, clips.frames)
-    bounce, future = clips.states["bounce"], clips.frames[:, CONTEXT_FRAMES:]
-    made = decode_all(vae, futures(model, latents[:, :CONTEXT_FRAMES], future.shape[1], FUTURES))
-    errors = future_errors(future, made)
-    before, behind = around_first_wall(spread(made), first_wall(bounce, CONTEXT_FRAMES))
-    return {
-        "best_of_20": float(errors.min(axis=1).mean()),
-        "mean_of_20": float(errors.mean()),
-        "variance_after_walls": ratio_after_walls(prior_variance(model, latents), bounce),
-        "spread_before": before,
-        "spread_behind": behind,
-    }
-
-
-def examine_long(model, vae, clips):
-    """What becomes of the digit in a rollout of 100 frames from five.
-
-    Args:
-        model: trained `LatentGRU` or `LatentSVG`.
-        vae: the trained `VAE` whose latents it knows.
-        clips: `LabelledClips` of a single digit that it was not trained on.
-
-    Returns:
-        dict of float: the measures of `drift`, with "_25" behind the name in the first 25 frames and "_100" in the last 25.
-    """
-    past = clips.frames[:, :CONTEXT_FRAMES]
-    made = decode(vae, model.rollout(encode(vae, past)[0], 100))
-    measured = drift(past, made, zoo.load("judge-digits-32"), clips.states["digit"][:, 0])
-    ends = {"25": 0, "100": -1}
-    return {f"{name}_{end}": float(value[i]) for name, value in measured.items() for end, i in ends.items()}
-
-
-class _LatentRecipe:
-    """What this chapter's recipes share: clips whose digit takes a new direction at each wall, as latents of the zoo's VAE."""
-
-    dataset = ("random-digits", "train")
-    context_frames = CONTEXT_FRAMES
-    seed = 8
-    config = LatentRNNConfig()
-
-    def train(self, model, steps, checkpoint):
-        z_mean, z_log_var = encode(zoo.load("vae-digits"), load(*self.dataset).frames)
-        return fit_rnn(model, z_mean, z_log_var, steps, self.seed, checkpoint, log_steps=100)
-
-    def truth(self, count, seed):
-        """The test clips that `sample` goes on from."""
-        return load(self.dataset[0], "test").drawn(count, seed)
-
-    def sample(self, model, count, seed):
-        """Clips of 24 frames: five of a test clip, and how the model goes on."""
-        vae, clips = zoo.load("vae-digits"), self.truth(count, seed).frames
-        past, ahead = clips[:, :CONTEXT_FRAMES], clips.shape[1] - CONTEXT_FRAMES
-        options = {"seed": seed} if isinstance(model, LatentSVG) else {}
-        made = decode(vae, model.rollout(encode(vae, past)[0], ahead, **options))
-        return [Clip(clip) for clip in np.concatenate([past, made], axis=1)]
-
-
-class LatentGRUDigits(_LatentRecipe):
-    """How the zoo's "latent-gru-digits" is trained."""
-
-    title = "Deterministic GRU in latent space: where a digit goes next, if all its futures are averaged"
-    steps = {"fast": 1000, "full": 8000}
-
-    def build(self):
-        """The model before training.
-
-        Returns:
-            `LatentGRU`.
-        """
-        return LatentGRU(self.config)
-
-    def examine(self, model):
-        """The next frame, one future, and 100 frames.
-
-        Args:
-            model: trained `LatentGRU`.
-
-        Returns:
-            dict of float.
-        """
-        vae, test = zoo.load("vae-digits"), load(self.dataset[0], "test")
-        return examine_next(model, vae, test) | examine_long(model, vae, test[:100])
-
-
-class SVGDigits(_LatentRecipe):
-    """How the zoo's "svg-digits" is trained."""
-
-    title = "Stochastic recurrent model in latent space, after SVG-LP: where a digit may go"
-    steps = {"fast": 1000, "full": 8000}
-
-    def build(self):
-        """The model before training.
-
-        Returns:
-            `LatentSVG`.
-        """
-        return LatentSVG(self.config, self.seed)
-
-    def examine(self, model):
-        """Twenty futures of 100 test clips, and 100 frames.
-
-        Args:
-            model: trained `LatentSVG`.
-
-        Returns:
-            dict of float.
-        """
-        vae, test = zoo.load("vae-digits"), load(self.dataset[0], "test", 100)
-        return examine_futures(model, vae, test) | examine_long(model, vae, test)

@@ -1,22 +1,13 @@
-"""Variational autoencoder of frames: a frame becomes a few numbers and a frame again, and nearby numbers are similar frames.
-
-Later chapters learn motion in the latent space of this model's shipped weights.
-"""
+"""Variational autoencoder of frames: a frame as a few latent numbers and back, trained on the evidence lower bound."""
 
 import dataclasses
-
 import keras
 import numpy as np
 from keras import layers, ops
-
-from .. import exam, training, zoo
-from ..datasets import load, pipeline
 from ..video import to_float, to_uint8
-from .dense import there_and_back
-from .judge import judged
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(is_static=True)
 class VAEConfig:
     """Sizes of a variational autoencoder of frames, halved in size by each entry of `filters`."""
 
@@ -89,7 +80,7 @@ def reparameterise(z_mean, z_log_var, seed):
     return z_mean + ops.exp(z_log_var / 2) * keras.random.normal(ops.shape(z_mean), seed=seed)
 
 
-def kl_per_dimension(z_mean, z_log_var):
+def kl_to_standard_normal(z_mean, z_log_var):
     """Kullback-Leibler divergence of Gaussians from the standard one, for each latent dimension.
 
     Args:
@@ -151,7 +142,7 @@ class VAE(keras.Model):
         z_mean, z_log_var = self.encoder(frames, training=training)
         if not training:
             return self.decoder(z_mean)
-        self.kl = ops.mean(ops.sum(kl_per_dimension(z_mean, z_log_var), axis=1))
+        self.kl = ops.mean(ops.sum(kl_to_standard_normal(z_mean, z_log_var), axis=1))
         return self.decoder(reparameterise(z_mean, z_log_var, self.seed_generator), training=True)
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
@@ -171,31 +162,6 @@ class VAE(keras.Model):
         for tracker, value in zip(self.trackers, (reconstruction, self.kl)):
             tracker.update_state(value)
         return reconstruction + self.config.beta * self.kl
-
-
-def fit_vae(model, frames, steps, rate=3e-3, batch_size=32, seed=0, checkpoint=None, log_steps=50):
-    """Trains a VAE: Adam with a step size that falls to 0 along a cosine.
-
-    Args:
-        model: `VAE`.
-        frames: uint8 `(N, H, W, C)`.
-        steps: training steps in all.
-        rate: the first step size.
-        batch_size: frames per step. In a short time, many small steps get further than few large ones.
-        seed: order of the batches.
-        checkpoint: path of the checkpoint file, or None.
-        log_steps: steps between two entries of the history.
-
-    Returns:
-        The history of `training.fit`.
-    """
-    schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
-    model.compile(keras.optimizers.Adam(schedule), jit_compile=False)
-
-    def batches(first):
-        return pipeline(frames, batch_size=batch_size, seed=seed, first_step=first)
-
-    return training.fit(model, batches, steps, checkpoint=checkpoint, log_steps=log_steps)
 
 
 def encode(model, clips):
@@ -226,163 +192,3 @@ def decode(model, latents):
     flat = np.reshape(latents, (-1, latents.shape[-1]))
     frames = np.concatenate([to_uint8(model.decoder(flat[i : i + 500])) for i in range(0, len(flat), 500)])
     return frames.reshape(*latents.shape[:2], *frames.shape[1:])
-
-
-def nearest_neighbour_chain(points):
-    """The order in which points are visited by always going on to the nearest that is left.
-
-    Args:
-        points: float array `(T, D)`.
-
-    Returns:
-        int array `(T,)`, a permutation that begins with 0, the first point.
-    """
-    points = np.asarray(points)
-    order, left = [0], list(range(1, len(points)))
-    while left:
-        distance = np.square(points[left] - points[order[-1]]).sum(axis=1)
-        order.append(left.pop(int(distance.argmin())))
-    return np.array(order)
-
-
-def frames_before_turn(positions):
-    """How many frames pass before an object first turns back: until then, no picture comes twice.
-
-    Args:
-        positions: float array `(T, K, 2)` of K objects.
-
-    Returns:
-        int from 0 to T; 0 where nothing moves.
-    """
-    step = np.diff(positions, axis=0)
-    if not np.abs(step).max() > 1e-6:
-        return 0
-    turned = (step[1:] * step[:-1] < 0).any(axis=(1, 2))
-    return int(turned.argmax()) + 2 if turned.any() else len(positions)
-
-
-def share_in_order(latents, positions):
-    """The share of clips whose nearest-neighbour chain is frame 0, 1, 2, ... up to the first turn.
-
-    Args:
-        latents: float array `(N, T, D)`.
-        positions: float array `(N, T, K, 2)` of the clips' objects; clips in which nothing moves are left out.
-
-    Returns:
-        float in [0, 1].
-    """
-    counts = [frames_before_turn(clip) for clip in positions]
-    paths = [path[:count] for path, count in zip(latents, counts, strict=True) if count]
-    ordered = [np.array_equal(nearest_neighbour_chain(path), np.arange(len(path))) for path in paths]
-    return float(np.mean(ordered))
-
-
-def examine_codes(model, clips):
-    """How well a VAE's latents stand for clips.
-
-    Args:
-        model: trained `VAE`.
-        clips: `LabelledClips` that it was not trained on, with the state "position" `(N, T, K, 2)`.
-
-    Returns:
-        dict of float: "psnr_db" of rebuilt frames, the mean over frames; "active_dimensions", the share of latent dimensions
-        with a mean divergence above 0.01 nats; "in_order", see `share_in_order`.
-    """
-    z_mean, z_log_var = encode(model, clips.frames)
-    divergence = ops.convert_to_numpy(kl_per_dimension(z_mean, z_log_var)).mean(axis=(0, 1))
-    return {
-        "psnr_db": float(exam.psnr(clips.frames, decode(model, z_mean)).mean()),
-        "active_dimensions": float(np.mean(divergence > 0.01)),
-        "in_order": share_in_order(z_mean, clips.states["position"]),
-    }
-
-
-def examine_prior(model, judge, test_clips, training_clips):
-    """How frames decoded from the prior look to a judge of their world, and whether they are copies.
-
-    Args:
-        model: trained `VAE`.
-        judge: see `vidgen_tf.models.judge`.
-        test_clips: uint8 `(N, T, H, W, C)`; one frame of each is compared with N made frames.
-        training_clips: uint8 `(M, T, H, W, C)`, M at least N; one frame of each of N gives the floor, every fourth frame of all
-            is searched for copies.
-
-    Returns:
-        dict of float: "confident", the share of made frames of which the judge is sure (0.9 or more) in everything it judges;
-        "frechet_distance" and "frechet_floor", both with n = N; "copy_ratio", the median distance to the nearest training
-        frame, as a multiple of that of test frames.
-    """
-    count, times = test_clips.shape[:2]
-    latents = np.random.default_rng(1000).normal(size=(count, 1, model.config.latent_dim))
-    made = decode(model, latents)[:, 0]
-    test, training_frames = (clips[np.arange(count), np.arange(count) % times] for clips in (test_clips, training_clips))
-    features = {}
-    for name, frames in {"made": made, "test": test, "training": training_frames}.items():
-        said = judged(judge, frames)
-        features[name] = said.pop("features")
-        if name == "made":
-            sure = np.min([p.max(axis=1) for p in said.values()], axis=0) >= 0.9
-    searched = training_clips[:, ::4].reshape(-1, *made.shape[1:])
-    return {
-        "confident": float(np.mean(sure)),
-        "frechet_distance": exam.frechet_distance(features["made"], features["test"]),
-        "frechet_floor": exam.frechet_distance(features["training"], features["test"]),
-        "copy_ratio": exam.copy_ratio(made, test, searched),
-    }
-
-
-class _VAERecipe:
-    """What the recipes of the zoo's VAEs share: chapter 05's training, for longer."""
-
-    seed = 6
-    steps = {"fast": 900, "full": 20000}
-    rate, batch_size = 2e-3, 64
-
-    def build(self):
-        return VAE(self.config, self.seed)
-
-    def train(self, model, steps, checkpoint):
-        clips = load(*self.dataset).frames
-        frames = clips.reshape(-1, *clips.shape[2:])
-        options = {"rate": self.rate, "batch_size": self.batch_size, "seed": self.seed}
-        return fit_vae(model, frames, steps, **options, checkpoint=checkpoint, log_steps=100)
-
-    def sample(self, model, count, seed):
-        """Clips of 16 frames: from one latent of the prior to another and back, each decoded."""
-        ends = np.random.default_rng(seed).normal(size=(count, 2, self.config.latent_dim)).astype("float32")
-        return there_and_back(model.decoder, ends)
-
-    def examine(self, model):
-        """The codes of test clips, and frames decoded from the prior."""
-        test, known = load(self.dataset[0], "test"), load(*self.dataset)
-        return examine_codes(model, test) | examine_prior(model, zoo.load(self.judge), test.frames, known.frames)
-
-
-class VAEShapes(_VAERecipe):
-    """How the zoo's "vae-shapes" is trained."""
-
-    title = "VAE: frames of coloured shapes, 32x32 RGB, as 32 numbers"
-    dataset = ("shapes", "train")
-    judge = "judge-shapes"
-    config = VAEConfig()
-
-
-class VAEDigits(_VAERecipe):
-    """How the zoo's "vae-digits" is trained."""
-
-    title = "VAE: frames of a moving digit, 32x32 grey, as 32 numbers"
-    dataset = ("digits", "train")
-    judge = "judge-digits-32"
-    config = VAEConfig(channels=1)
-
-
-class VAEDigitsLowBeta(VAEDigits):
-    """How the zoo's "vae-digits-low-beta" is trained: little is asked of its latents, so they bend less as a digit moves.
-
-    A diffusion learns more from it in the same time, see `vidgen_tf.models.diffusion.ABLATION`.
-    """
-
-    title = "VAE: frames of a moving digit, 32x32 grey, as 32 numbers for a diffusion to learn"
-    steps = {"fast": 900, "full": 10000}
-    rate, batch_size = 3e-3, 32
-    config = VAEConfig(channels=1, beta=0.01)

@@ -1,21 +1,25 @@
-"""The scoreboard: every model of the zoo sits the exam, and the results go to the README, as a table and as a figure."""
+"""Results of all shipped models: the README's table and figure."""
 
 import concurrent.futures
 import math
 import multiprocessing
-import re
-import sys
-import time
 from pathlib import Path
+from .. import zoo
+from ..atomic import atomic_path
+from ..errors import CourseError
+from .protocol import evaluate
+from ..pipelines.cost import sample_clips
 
-from . import zoo
-from .errors import CourseError
-from .exam import examine
-from .files import atomic_path
 
 README = Path(__file__).parents[1] / "README.md"
+
+
 FIGURE = README.parent / "assets" / "scoreboard.png"
-MARKERS = "<!-- scoreboard -->", "<!-- /scoreboard -->"
+
+
+MARKERS = "<!-- print_table -->", "<!-- /print_table -->"
+
+
 COLUMNS = {  # heading -> measure; those in brackets stand beside what real clips score
     "content distance (real)": "content_distance",
     "motion distance (real)": "motion_distance",
@@ -30,7 +34,7 @@ COLUMNS = {  # heading -> measure; those in brackets stand beside what real clip
 }
 
 
-def examine_all(count=500, seed=1):
+def evaluate_all(count=500, seed=1):
     """The exam of every model that the zoo ships and that makes clips.
 
     Args:
@@ -45,10 +49,10 @@ def examine_all(count=500, seed=1):
     """
     makers = [name for name in zoo.RECIPES if name in zoo.manifest() and makes_clips(name)]
     for name in sorted(makers, key=world_of):  # what is measured of a world's real clips is kept for its next model
-        yield examine_model(name, count, seed)
+        yield evaluate_model(name, count, seed)
 
 
-def examine_model(name, count=500, seed=1):
+def evaluate_model(name, count=500, seed=1):
     """The exam of a model of the zoo. It samples in a process of its own, so that its memory can be told.
 
     Args:
@@ -60,82 +64,20 @@ def examine_model(name, count=500, seed=1):
         `Report`.
 
     Raises:
-        CourseError: a model that isn't shipped, or that makes no clips; otherwise as `examine`.
+        CourseError: a model that isn't load_pretrained, or that makes no clips; otherwise as `evaluate`.
     """
     if not makes_clips(name):
-        raise CourseError(f"{name} looks at clips and makes none, so there is nothing to examine.")
+        raise CourseError(f"{name} looks at clips and makes none, so there is nothing to evaluate.")
     zoo.checked(name)  # complains here, not in the other process
     maker, ahead = zoo.recipe(name), {}
     if hasattr(maker, "truth"):
         ahead = {"reference": maker.truth(count, seed), "context_frames": maker.context_frames}
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        clips, cost = process.submit(sampled, name, count, seed).result()
-    return examine(clips, world_of(name), **ahead, cost=cost, name=name)
+        clips, cost = process.submit(sample_clips, name, count, seed).result()
+    return evaluate(clips, world_of(name), **ahead, cost=cost, name=name)
 
 
-def world_of(name):
-    """The world whose exam a model of the zoo sits: its recipe's `world`, or else the dataset that it was trained on.
-
-    Args:
-        name: a name in `zoo.RECIPES`.
-
-    Returns:
-        str.
-    """
-    recipe = zoo.recipe(name)
-    return getattr(recipe, "world", recipe.dataset[0])
-
-
-def makes_clips(name):
-    """Whether a model of the zoo makes clips: a judge doesn't.
-
-    Args:
-        name: a name in `zoo.RECIPES`.
-
-    Returns:
-        bool.
-    """
-    return getattr(zoo.recipe(name), "makes_clips", True)
-
-
-def sampled(name, count, seed):
-    """Clips of a model of the zoo, and what they cost.
-
-    Args:
-        name: a name in `zoo.RECIPES`.
-        count: how many clips.
-        seed: of the sampling.
-
-    Returns:
-        list of `Clip`, and a dict of the costs that `examine` takes; "peak_memory_mb" is missing where the system doesn't tell.
-    """
-    model, maker = zoo.load(name), zoo.recipe(name)
-    maker.sample(model, 2, seed)  # the first call builds what later ones use
-    start = time.perf_counter()
-    clips = maker.sample(model, count, seed)
-    cost = {"clips_per_second": count / (time.perf_counter() - start), "parameters": model.count_params()}
-    cost["training_minutes"] = zoo.manifest()[name]["minutes"]
-    peak = peak_memory_mb()
-    return clips, cost if peak is None else cost | {"peak_memory_mb": peak}
-
-
-def peak_memory_mb():
-    """The most memory that this process has had at once.
-
-    Returns:
-        float, MB; None on Windows, which doesn't tell.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():  # on Linux ru_maxrss of a new process is at least what the process that started it had
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024 / 1e6
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-
-
-def write_scoreboard(reports, readme=README, figure=FIGURE):
+def write_results(reports, readme=README, figure=FIGURE):
     """Puts results between the two markers in the README, and beside them a figure: quality against minutes of training.
 
     Args:
@@ -150,7 +92,7 @@ def write_scoreboard(reports, readme=README, figure=FIGURE):
     text = readme.read_text(encoding="utf-8")
     first, last = MARKERS
     if not reports or text.count(first) != 1 or text.count(last) != 1 or text.index(first) > text.index(last):
-        raise CourseError(f"A scoreboard needs a result, and the lines {first} and {last} in {readme}, once each.")
+        raise CourseError(f"A print_table needs a result, and the lines {first} and {last} in {readme}, once each.")
     before, after = text[: text.index(first) + len(first)], text[text.index(last) :]
     _draw_figure(reports, figure)
     with atomic_path(readme) as temporary:
@@ -188,7 +130,7 @@ def _draw_figure(reports, path):
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator
 
-    figure = Figure(figsize=(7, 4), layout="constrained")  # without pyplot: a notebook's figures are left alone
+    figure = Figure(figsize=(7, 4), layout="constrained")  # drop_attribute pyplot: a notebook's figures are left alone
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for place, world in enumerate(sorted({report.world for report in reports})):

@@ -1,0 +1,44 @@
+"""What sampling costs: clips per second and memory."""
+
+import re
+import sys
+import time
+from pathlib import Path
+from .. import zoo
+
+
+def sample_clips(name, count, seed):
+    """Clips of a model of the zoo, and what they cost.
+
+    Args:
+        name: a name in `zoo.RECIPES`.
+        count: how many clips.
+        seed: of the sampling.
+
+    Returns:
+        list of `Clip`, and a dict of the costs that `evaluate` takes; "peak_memory_mb" is missing where the system doesn't tell.
+    """
+    model, maker = zoo.load(name), zoo.recipe(name)
+    maker.sample(model, 2, seed)  # the first call builds what later ones use
+    start = time.perf_counter()
+    clips = maker.sample(model, count, seed)
+    cost = {"clips_per_second": count / (time.perf_counter() - start), "parameters": model.count_params()}
+    cost["training_minutes"] = zoo.manifest()[name]["minutes"]
+    peak = peak_memory_mb()
+    return clips, cost if peak is None else cost | {"peak_memory_mb": peak}
+
+
+def peak_memory_mb():
+    """The most memory that this process has had at once.
+
+    Returns:
+        float, MB; None on Windows, which doesn't tell.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux ru_maxrss of a new process is at least what the process that started it had
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024 / 1e6
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
