@@ -4,26 +4,29 @@ import re
 import sys
 import time
 from pathlib import Path
+
 from .. import zoo
+from .sampling import sample
 
 
-def sample_clips(name, count, seed):
+def sample_with_cost(name, count, seed):
     """Clips of a model of the zoo, and what they cost.
 
     Args:
-        name: a name in `zoo.RECIPES`.
-        count: how many clips.
-        seed: of the sampling.
+        name: str, a name in the zoo.
+        count: int, how many clips.
+        seed: non-negative int, of the sampling.
 
     Returns:
-        list of `Clip`, and a dict of the costs that `evaluate` takes; "peak_memory_mb" is missing where the system doesn't tell.
+        list of `Clip`, and a dict of the costs that `evaluation.protocol.evaluate` takes; "peak_memory_mb" is missing where the
+        system doesn't tell.
     """
-    model, maker = zoo.load(name), zoo.recipe(name)
-    maker.sample(model, 2, seed)  # the first call builds what later ones use
+    model, record = zoo.load(name), zoo.record(name)
+    sample(model, record, 2, seed)  # the first call builds what later ones use
     start = time.perf_counter()
-    clips = maker.sample(model, count, seed)
+    clips = sample(model, record, count, seed)
     cost = {"clips_per_second": count / (time.perf_counter() - start), "parameters": model.count_params()}
-    cost["training_minutes"] = zoo.manifest()[name]["minutes"]
+    cost["training_minutes"] = record["minutes"]
     peak = peak_memory_mb()
     return clips, cost if peak is None else cost | {"peak_memory_mb": peak}
 
