@@ -1,100 +1,120 @@
-"""Evaluation of generated digit and face images."""
+"""Evaluation of models that generate single images: digits, faces, and frames of a generator with learned latents."""
 
 import numpy as np
-from ..worlds import digits
+
+from .. import zoo
 from ..datasets import load
 from ..errors import CourseError
-from .features import predict_probabilities
 from ..metrics.distribution import frechet_distance
-from ..metrics.memorization import nn_distance_ratio
+from ..metrics.image import psnr
+from ..metrics.memorization import nearest_image, nn_distance_ratio
+from ..metrics.motion import temporal_autocorrelation
+from ..models.latent_space import gaussian_latents, interpolate_latents
+from ..video import to_uint8
+from ..worlds import digits
+from .features import predict_probabilities
+from .labels import face_images
+
+NUM_FACES = 500  # whose features are compared
 
 
-def evaluate_digits(judge, made):
-    """How made digits look to the judge, how their features are distributed, and whether they are copies.
+def evaluate_digits(classifier, generated):
+    """Quality, mode coverage, distribution and memorisation of generated digits.
 
     Args:
-        judge: the zoo's "judge-digits".
-        made: uint8 `(N, 28, 28, 1)`, N at least 100.
+        classifier: the zoo's "classifier-digits-28".
+        generated: uint8 `(N, 28, 28, 1)`, N at least 100.
 
     Returns:
-        dict of float: "confident", the share of pictures that the judge names with a probability of 0.9 or more; "rarest_digit",
-        the smallest share of a digit among these; "frechet_distance" of the features to those of the training scans;
-        "copy_ratio", the median distance to the nearest_image training scan, as a multiple of that of the test scans.
+        dict of float: "confident_share", the share of images that the classifier names with a probability of 0.9 or more;
+        "min_class_share", the smallest share of a digit among these; "frechet_distance" of the features to those of the training
+        images; "nn_distance_ratio", the median distance to the nearest training image, as a multiple of that of test images.
     """
-    real, _ = digits.stills("train")
-    test, _ = digits.stills("test")
-    said = predict_probabilities(judge, made)
-    named = said["digit"].argmax(axis=1)[said["digit"].max(axis=1) >= 0.9]
+    real, _ = digits.images("train")
+    test, _ = digits.images("test")
+    outputs = predict_probabilities(classifier, generated)
+    named = outputs["digit"].argmax(axis=1)[outputs["digit"].max(axis=1) >= 0.9]
     return {
-        "confident": len(named) / len(made),
-        "rarest_digit": float(np.bincount(named, minlength=10).min() / max(1, len(named))),
-        "frechet_distance": frechet_distance(said["features"], predict_probabilities(judge, real)["features"]),
-        "copy_ratio": nn_distance_ratio(made, test, real),
+        "confident_share": len(named) / len(generated),
+        "min_class_share": float(np.bincount(named, minlength=10).min() / max(1, len(named))),
+        "frechet_distance": frechet_distance(outputs["features"], predict_probabilities(classifier, real)["features"]),
+        "nn_distance_ratio": nn_distance_ratio(generated, test, real),
     }
 
 
-def evaluate_faces(judge, made):
-    """How the features of made faces are distributed, whether every value of every trait occurs, and whether they are copies.
+def evaluate_faces(classifier, generated):
+    """Distribution, mode coverage and memorisation of generated faces.
 
-    Made faces are compared with as many people that no model was trained on, one picture of each; the floor is what as many
-    training people score.
+    They are compared with as many people that no model was trained on, one image of each.
 
     Args:
-        judge: the zoo's "judge-faces".
-        made: uint8 `(N, S, S, 3)`, S 32 or 64, N at least 500.
+        classifier: the zoo's "classifier-faces".
+        generated: uint8 `(N, S, S, 3)`, S 32 or 64, N at least 500.
 
     Returns:
-        dict of float: "frechet_distance" and "frechet_floor", both with n = 500; "rarest_value", the smallest share of a value
-        of a trait, as a multiple of its share among real pictures; "copy_ratio", the median distance to the nearest_image training
-        picture, as a multiple of that of unseen people.
+        dict of float: "frechet_distance", and "frechet_distance_real", that of as many training people, both with n = 500;
+        "min_attribute_share", the smallest share of a value of an attribute, as a multiple of its share among real images;
+        "nn_distance_ratio", the median distance to the nearest training image, as a multiple of that of held-out people.
 
     Raises:
         CourseError: fewer than 500 faces.
     """
-    if len(made) < 500:
-        raise CourseError(f"500 faces are needed to evaluate how they are distributed, got {len(made)}.")
-    people = {split: face_pictures(made.shape[1], split) for split in ("train", "validation", "test")}
-    one = {split: faces[np.arange(len(faces)), np.arange(len(faces)) % 5] for split, faces in people.items()}
-    unseen = np.concatenate([one["test"], one["validation"]])[:500]
-    said = {name: predict_probabilities(judge, faces) for name, faces in {"made": made, "unseen": unseen, "train": one["train"]}.items()}
-    features = {name: answers.pop("features")[:500] for name, answers in said.items()}
-    shares = {name: np.concatenate([_shares(sample_captions) for sample_captions in answers.values()]) for name, answers in said.items()}
-    training_pictures = people["train"].reshape(-1, *made.shape[1:])
+    if len(generated) < NUM_FACES:
+        raise CourseError(f"{NUM_FACES} faces are needed to estimate how they are distributed, got {len(generated)}.")
+    people = {split: face_images(generated.shape[1], split) for split in ("train", "validation", "test")}
+    one = {split: images[np.arange(len(images)), np.arange(len(images)) % 5] for split, images in people.items()}
+    held_out = np.concatenate([one["test"], one["validation"]])[:NUM_FACES]
+    sources = {"generated": generated, "held out": held_out, "train": one["train"]}
+    outputs = {name: predict_probabilities(classifier, images) for name, images in sources.items()}
+    features = {name: parts.pop("features")[:NUM_FACES] for name, parts in outputs.items()}
+    shares = {name: np.concatenate([_class_shares(part) for part in parts.values()]) for name, parts in outputs.items()}
+    training_images = people["train"].reshape(-1, *generated.shape[1:])
     return {
-        "frechet_distance": frechet_distance(features["made"], features["unseen"]),
-        "frechet_floor": frechet_distance(features["train"], features["unseen"]),
-        "rarest_value": float((shares["made"] / shares["train"]).min()),
-        "copy_ratio": nn_distance_ratio(made[:500], unseen, training_pictures),
+        "frechet_distance": frechet_distance(features["generated"], features["held out"]),
+        "frechet_distance_real": frechet_distance(features["train"], features["held out"]),
+        "min_attribute_share": float((shares["generated"] / shares["train"]).min()),
+        "nn_distance_ratio": nn_distance_ratio(generated[:NUM_FACES], held_out, training_images),
     }
 
 
-def _shares(probabilities):
-    """The share of pictures for which each class is the likeliest, from probabilities `(N, classes)`."""
+def _class_shares(probabilities):
+    """The share of images for which each class is the likeliest, from probabilities `(N, classes)`."""
     return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
 
 
-def apex_frames(clips):
-    """Five frames of each clip: four sample_variance over it, and the one with the eyes most shut, which is rare otherwise.
+def evaluate_generator(model, record):
+    """The evaluation of 1000 images of a GAN's generator of digits or of faces.
 
     Args:
-        clips: `LabelledClips` of N clips of `vidgen_tf.worlds.faces`.
+        model: trained generator.
+        record: dict, its record.
 
     Returns:
-        int array `(N, 5)` of numbers of frames.
+        dict of float, see `evaluate_digits` and `evaluate_faces`.
     """
-    clip = np.arange(len(clips))[:, None]
-    return np.concatenate([(clip * 3 + [0, 4, 8, 12]) % 16, clips.states["eye_open"].argmin(axis=1)[:, None]], axis=1)
+    latents = np.random.default_rng(1000).normal(size=(1000, model.input_shape[-1]))
+    generated = to_uint8(model.predict(latents, batch_size=250, verbose=0))
+    evaluate = evaluate_digits if record["evaluation"] == "digit_images" else evaluate_faces
+    return evaluate(zoo.load(record["uses"]["frame_classifier"]), generated)
 
 
-def face_pictures(size, split):
-    """Pictures of drawn people, five of each: see `apex_frames`.
+def evaluate_glo(model, record):
+    """Reconstruction of the training frames, coherence of a path between new faces, and how far new faces are from copies.
 
     Args:
-        size: 32 or 64, px.
-        split: "train", "validation" or "test": no person is in two of them.
+        model: trained `GLO`.
+        record: dict, its record.
 
     Returns:
-        uint8 `(N, 5, size, size, 3)`.
+        dict of float.
     """
-    clips = load({32: "faces-32", 64: "faces"}[size], split)
-    return clips.frames[np.arange(len(clips))[:, None], apex_frames(clips)]
+    clips = load(record["dataset"]["name"], record["dataset"]["split"], count=model.num_frames // 8).frames[:, ::2]
+    real, latents = clips.reshape(-1, *clips.shape[2:]), model.latents.embeddings
+    reconstruction = to_uint8(model.predict(np.arange(len(real)), batch_size=256, verbose=0))
+    path = model.generator.predict(interpolate_latents(gaussian_latents(latents, 8), 100), verbose=0)
+    new = to_uint8(model.generator.predict(gaussian_latents(latents, 200), verbose=0))
+    return {
+        "psnr_db": float(psnr(real, reconstruction).mean()),
+        "temporal_autocorrelation": temporal_autocorrelation(to_uint8(path)),
+        "distance_to_nearest_training_frame": float(np.median(nearest_image(new, real)[1])),
+    }

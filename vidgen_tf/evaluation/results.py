@@ -4,28 +4,28 @@ import concurrent.futures
 import math
 import multiprocessing
 from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
 from .. import zoo
-from ..atomic import atomic_path
 from ..errors import CourseError
+from ..files import atomic_path
+from ..pipelines.cost import sample_with_cost
+from ..pipelines.prediction import context_clips
+from .inputs import MIN_CLIPS
 from .protocol import evaluate
-from ..pipelines.cost import sample_clips
 
-
-README = Path(__file__).parents[1] / "README.md"
-
-
-FIGURE = README.parent / "assets" / "scoreboard.png"
-
-
-MARKERS = "<!-- print_table -->", "<!-- /print_table -->"
-
-
-COLUMNS = {  # heading -> measure; those in brackets stand beside what real clips score
-    "content distance (real)": "content_distance",
-    "motion distance (real)": "motion_distance",
+README = Path(__file__).parents[2] / "README.md"  # of a checkout
+FIGURE = README.parent / "assets" / "results.png"
+MARKERS = "<!-- results -->", "<!-- /results -->"
+COLUMNS = {  # heading -> metric; those in brackets stand beside what real clips score
+    "frame Fréchet distance (real)": "frame_frechet_distance",
+    "video Fréchet distance (real)": "video_frechet_distance",
     "recall (real)": "recall",
     "warping error (real)": "warping_error",
-    "copies": "copies",
+    "memorised": "memorized_share",
     "SSIM to the future": "ssim",
     "parameters": "parameters",
     "minutes": "training_minutes",
@@ -35,46 +35,50 @@ COLUMNS = {  # heading -> measure; those in brackets stand beside what real clip
 
 
 def evaluate_all(count=500, seed=1):
-    """The exam of every model that the zoo ships and that makes clips.
+    """The evaluation of every shipped model that generates or predicts clips.
 
     Args:
-        count: how many clips each makes, at least 100.
-        seed: of the sampling.
+        count: int, how many clips of each, at least 100.
+        seed: non-negative int, of the sampling.
 
     Yields:
-        `Report`, one after another: the models of one world together.
+        `Report`, one after another: the models of one data set together.
 
     Raises:
-        CourseError: as `exam.examine`.
+        CourseError: as `protocol.evaluate`.
     """
-    makers = [name for name in zoo.RECIPES if name in zoo.manifest() and makes_clips(name)]
-    for name in sorted(makers, key=world_of):  # what is measured of a world's real clips is kept for its next model
+    references = {name: entry["reference"] for name, entry in zoo.manifest().items() if entry["reference"]}
+    for name in sorted(references, key=references.get):  # what real clips score is kept for the next model of a data set
         yield evaluate_model(name, count, seed)
 
 
 def evaluate_model(name, count=500, seed=1):
-    """The exam of a model of the zoo. It samples in a process of its own, so that its memory can be told.
+    """The evaluation of a model of the zoo. It samples in a process of its own, so that its memory can be measured.
 
     Args:
-        name: a name in `zoo.RECIPES`.
-        count: how many clips, at least 100.
-        seed: of the sampling.
+        name: str, a name in the zoo.
+        count: int, how many clips, at least 100.
+        seed: non-negative int, of the sampling.
 
     Returns:
         `Report`.
 
     Raises:
-        CourseError: a model that isn't load_pretrained, or that makes no clips; otherwise as `evaluate`.
+        CourseError: too few clips, a model that isn't shipped, or that generates no clips; otherwise as `protocol.evaluate`.
     """
-    if not makes_clips(name):
-        raise CourseError(f"{name} looks at clips and makes none, so there is nothing to evaluate.")
-    zoo.checked(name)  # complains here, not in the other process
-    maker, ahead = zoo.recipe(name), {}
-    if hasattr(maker, "truth"):
-        ahead = {"reference": maker.truth(count, seed), "context_frames": maker.context_frames}
+    if count < MIN_CLIPS:
+        raise CourseError(f"At least {MIN_CLIPS} clips are needed to estimate how they are distributed, got {count}.")
+    record = zoo.record(name)
+    if record["reference"] is None:
+        raise CourseError(f"{name} is a classifier and generates no clips, so there is nothing to evaluate.")
+    zoo.verified_path(name)  # complains here, not in the other process
+    ahead = {}
+    if record["pipeline"] in ("frame_prediction", "latent_rollout"):
+        num_context_frames = record["sampling"]["num_context_frames"]
+        ahead = {"reference": context_clips(record, count, seed), "num_context_frames": num_context_frames}
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        clips, cost = process.submit(sample_clips, name, count, seed).result()
-    return evaluate(clips, world_of(name), **ahead, cost=cost, name=name)
+        clips, cost = process.submit(sample_with_cost, name, count, seed).result()
+    return evaluate(clips, record["reference"], **ahead, cost=cost, name=name)
 
 
 def write_results(reports, readme=README, figure=FIGURE):
@@ -92,16 +96,16 @@ def write_results(reports, readme=README, figure=FIGURE):
     text = readme.read_text(encoding="utf-8")
     first, last = MARKERS
     if not reports or text.count(first) != 1 or text.count(last) != 1 or text.index(first) > text.index(last):
-        raise CourseError(f"A print_table needs a result, and the lines {first} and {last} in {readme}, once each.")
+        raise CourseError(f"The table needs a result, and the lines {first} and {last} in {readme}, once each.")
     before, after = text[: text.index(first) + len(first)], text[text.index(last) :]
     _draw_figure(reports, figure)
     with atomic_path(readme) as temporary:
-        picture = f"![Content distance against minutes of training]({Path(figure).relative_to(readme.parent).as_posix()})"
+        picture = f"![Frame Fréchet distance against minutes of training]({Path(figure).relative_to(readme.parent).as_posix()})"
         temporary.write_text(f"{before}\n{markdown(reports)}\n\n{picture}\n{after}", encoding="utf-8")
 
 
 def markdown(reports):
-    """Results as a table in Markdown, the better content first within a world.
+    """Results as a table in Markdown, the smaller frame Fréchet distance first within a data set.
 
     Args:
         reports: list of `Report`.
@@ -109,15 +113,15 @@ def markdown(reports):
     Returns:
         str, a line for each report.
     """
-    lines = ["| model | world | n | " + " | ".join(COLUMNS) + " |", "|---|---|---|" + "---|" * len(COLUMNS)]
-    for report in sorted(reports, key=lambda report: (report.world, report.scores.get("content_distance", math.inf))):
-        cells = [_cell(report, heading, measure) for heading, measure in COLUMNS.items()]
-        lines.append("| " + " | ".join([report.name, report.world, str(report.count), *cells]) + " |")
+    lines = ["| model | data set | n | " + " | ".join(COLUMNS) + " |", "|---|---|---|" + "---|" * len(COLUMNS)]
+    for report in sorted(reports, key=lambda report: (report.dataset, report.scores.get("frame_frechet_distance", math.inf))):
+        cells = [_cell(report, heading, metric) for heading, metric in COLUMNS.items()]
+        lines.append("| " + " | ".join([report.name, report.dataset, str(report.count), *cells]) + " |")
     return "\n".join(lines)
 
 
-def _cell(report, heading, measure):
-    value, real = report.scores.get(measure), report.real.get(measure)
+def _cell(report, heading, metric):
+    value, real = report.scores.get(metric), report.real.get(metric)
     if value is None:
         return "-"
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
@@ -125,31 +129,27 @@ def _cell(report, heading, measure):
 
 
 def _draw_figure(reports, path):
-    """Content distance, as a multiple of what as many real clips score, against minutes of training."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator
-
-    figure = Figure(figsize=(7, 4), layout="constrained")  # drop_attribute pyplot: a notebook's figures are left alone
+    """Frame Fréchet distance, as a multiple of the real-to-real distance, against minutes of training."""
+    figure = Figure(figsize=(7, 4), layout="constrained")  # without pyplot: a notebook's figures are left alone
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for place, world in enumerate(sorted({report.world for report in reports})):
-        shown = [r for r in reports if r.world == world and r.scores.get("training_minutes") and r.real.get("content_distance")]
+    for place, dataset in enumerate(sorted({report.dataset for report in reports})):
+        shown = [r for r in reports if r.dataset == dataset and r.scores.get("training_minutes") and r.real.get("frame_frechet_distance")]
         if not shown:
             continue
         minutes = [report.scores["training_minutes"] for report in shown]
-        times_real = [report.scores["content_distance"] / report.real["content_distance"] for report in shown]
-        color = axes.scatter(minutes, times_real, label=world).get_facecolor()[0]
+        times_real = [report.scores["frame_frechet_distance"] / report.real["frame_frechet_distance"] for report in shown]
+        color = axes.scatter(minutes, times_real, label=dataset).get_facecolor()[0]
         for report, *point in zip(shown, minutes, times_real):
-            offset, side = ((-6, -11), "right") if place % 2 else ((6, 3), "left")  # neighbours from two worlds can both be read
-            axes.annotate(report.name, point, xytext=offset, textcoords="offset points", ha=side, fontsize=8, color=color)
+            offset, side = ((-6, -11), "right") if place % 2 else ((6, 3), "left")  # neighbours from two data sets can both be read
+            axes.annotate(report.name, point, xytext=offset, textcoords="offset points", ha=side, fontsize=9, color=color)
     axes.axhline(1, color="grey", linewidth=0.8)
-    axes.set(xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="content distance / real clips'")
+    axes.set(xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="frame Fréchet distance / real-to-real")
     axes.margins(0.2)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # tens alone would be a single label where all took minutes
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
-    axes.legend(title="world")
+    axes.legend(title="data set")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120, metadata={"Software": None})

@@ -1,110 +1,135 @@
-"""Evaluation of rollouts of latent recurrent models."""
+"""Evaluation of predictors: frames against the true future, latent trajectories, samples of the future, long rollouts."""
 
-import numpy as np
 from keras import ops
+
 from .. import zoo
-from .features import predict_probabilities
-from ..metrics.prediction import around_first_bounce, first_bounce, future_errors, ratio_after_bounces, sample_variance
+from ..datasets import load
+from ..metrics.prediction import (
+    around_first_bounce,
+    drift,
+    evaluate_prediction,
+    first_bounce,
+    future_errors,
+    ratio_after_bounces,
+    sample_variance,
+)
 from ..models.latent_rnn import latent_error, prior_variance, sample_futures
-from ..models.vae import decode, decode_all, encode
-from ..recipes.latent_rnn import CONTEXT_FRAMES
+from ..models.vae import decode, encode
+from ..pipelines.prediction import rollout
+from .features import predict_probabilities
+
+NUM_CONTEXT_FRAMES = 5  # of each clip that a recurrent model reads
+NUM_SAMPLES = 20  # futures of each clip that a stochastic model is evaluated with
+LONG = 100  # frames of a long rollout
 
 
-FUTURES = 20  # of each clip that a stochastic model is examined with
-
-
-def drift(past, made, judge, digit, windows=4):
-    """What becomes of a moving digit in a long rollout.
+def evaluate_predictor(model, record):
+    """All test clips, whose digits were never seen: ten frames predicted from ten, as expected and with sharpened logits.
 
     Args:
-        past: uint8 `(N, P, H, W, 1)`, the frames that it goes on from.
-        made: uint8 `(N, F, H, W, 1)`, F a multiple of `windows`.
-        judge: the zoo's "judge-digits-32".
-        digit: int `(N,)`, which digit it is.
-        windows: equal parts of the rollout, told one by one.
+        model: `ConvLSTM`, or a model of `build_simvp`.
+        record: dict, its record.
 
     Returns:
-        dict of float arrays `(windows,)`: "digit_kept", the share of frames in which the judge sees that digit; "brightness" of
-        a frame, all pixels added up, as a multiple of the past's; "speed" of the centre of brightness, in px per frame.
+        dict of float, see `metrics.prediction`; with "sharpened_" before the name, of sharpened logits.
     """
-    frames = np.concatenate([past[:, -1:], made], axis=1).astype(np.float64)[..., 0]
-    total = frames.sum(axis=(2, 3))
-    mass = np.maximum(total, 1e-9)[..., None]
-    place = np.arange(frames.shape[2])
-    moments = np.stack([frames.sum(axis=2) @ place, frames.sum(axis=3) @ place], axis=-1)  # (N, 1 + F, x y)
-    named = predict_probabilities(judge, made.reshape(-1, *made.shape[2:]))["digit"].argmax(axis=1).reshape(made.shape[:2])
-    measured = {
-        "digit_kept": named == digit[:, None],
-        "brightness": total[:, 1:] / past.sum(axis=(2, 3, 4)).mean(axis=1)[:, None],
-        "speed": np.linalg.norm(np.diff(moments / mass, axis=1), axis=-1),
-    }
-    return {name: value.reshape(len(made), windows, -1).mean(axis=(0, 2)) for name, value in measured.items()}
+    clips, sampling = load(record["dataset"]["name"], "test").frames, record["sampling"]
+    context = clips[:, : sampling["num_context_frames"]]
+    ahead = clips.shape[1] - context.shape[1]
+    sharpened = evaluate_prediction(clips, rollout(model, context, ahead, sampling["inverse_temperature"]))
+    expected = evaluate_prediction(clips, rollout(model, context, ahead))
+    return expected | {f"sharpened_{name}": sharpened[name] for name in ("mse_vs_copy_last", "ssim")}
 
 
 def evaluate_one_step(model, vae, clips):
-    """How well a deterministic model foretells clips.
+    """Errors of a deterministic model of latent trajectories.
 
     Args:
         model: trained `LatentGRU`.
-        vae: the trained `VAE` whose latents it knows.
+        vae: trained `VAE` whose latents it predicts.
         clips: `LabelledClips` of a single digit that it was not trained on.
 
     Returns:
-        dict of float: "next_error" of the next frame, in standardised latents; "error_after_walls", the same in frames that
-        update_ema a touch of a wall, as a multiple of that in the others; "future_error", see `future_errors`, of one rollout from
-        the first five frames to the end.
+        dict of float: "one_step_error" of the next frame, in normalised latents; "error_after_bounce", the same in frames that
+        follow a bounce, as a multiple of that in the others; "rollout_mse", see `future_errors`, of one rollout from the first
+        five frames to the end.
     """
     latents, _ = encode(vae, clips.frames)
-    error = ops.convert_to_numpy(latent_error(model.scale(latents)[:, 1:], model(latents)))
-    future = clips.frames[:, CONTEXT_FRAMES:]
-    made = decode_all(vae, model.rollout(latents[:, :CONTEXT_FRAMES], future.shape[1])[:, None])
+    error = ops.convert_to_numpy(latent_error(model.normalization(latents)[:, 1:], model(latents)))
+    future = clips.frames[:, NUM_CONTEXT_FRAMES:]
+    predicted = decode(vae, model.rollout(latents[:, :NUM_CONTEXT_FRAMES], future.shape[1])[:, None])
     return {
-        "next_error": float(error[:, CONTEXT_FRAMES - 1 :].mean()),
-        "error_after_walls": ratio_after_bounces(error, clips.states["bounce"]),
-        "future_error": float(future_errors(future, made).mean()),
+        "one_step_error": float(error[:, NUM_CONTEXT_FRAMES - 1 :].mean()),
+        "error_after_bounce": ratio_after_bounces(error, clips.states["bounce"], NUM_CONTEXT_FRAMES),
+        "rollout_mse": float(future_errors(future, predicted).mean()),
     }
 
 
 def evaluate_samples(model, vae, clips):
-    """How well a stochastic model knows what may happen, and when it can't know.
+    """Errors and diversity of a stochastic model's samples of the future.
 
     Args:
         model: trained `LatentSVG`.
-        vae: the trained `VAE` whose latents it knows.
+        vae: trained `VAE` whose latents it samples.
         clips: `LabelledClips` of a single digit that it was not trained on.
 
     Returns:
-        dict of float: "best_of_20" and "mean_of_20", see `future_errors`, of 20 sample_futures from the first five frames to the end;
-        "variance_after_walls", the `prior_variance` of frames that update_ema a touch of a wall, as a multiple of that of the
-        others; "spread_before" and "spread_behind" the first wall, see `around_first_bounce`.
+        dict of float: "best_of_20" and "mean_of_20", see `future_errors`, of 20 futures from the first five frames to the end;
+        "prior_variance_after_bounce", the `prior_variance` of frames that follow a bounce, as a multiple of that of the others;
+        "variance_before_bounce" and "variance_after_bounce", the samples' variance around the first bounce, see
+        `around_first_bounce`.
     """
     latents, _ = encode(vae, clips.frames)
-    bounce, future = clips.states["bounce"], clips.frames[:, CONTEXT_FRAMES:]
-    made = decode_all(vae, sample_futures(model, latents[:, :CONTEXT_FRAMES], future.shape[1], FUTURES))
-    errors = future_errors(future, made)
-    before, behind = around_first_bounce(sample_variance(made), first_bounce(bounce, CONTEXT_FRAMES))
+    bounce, future = clips.states["bounce"], clips.frames[:, NUM_CONTEXT_FRAMES:]
+    samples = decode(vae, sample_futures(model, latents[:, :NUM_CONTEXT_FRAMES], future.shape[1], NUM_SAMPLES))
+    errors = future_errors(future, samples)
+    before, after = around_first_bounce(sample_variance(samples), first_bounce(bounce, NUM_CONTEXT_FRAMES))
     return {
         "best_of_20": float(errors.min(axis=1).mean()),
         "mean_of_20": float(errors.mean()),
-        "variance_after_walls": ratio_after_bounces(prior_variance(model, latents), bounce),
-        "spread_before": before,
-        "spread_behind": behind,
+        "prior_variance_after_bounce": ratio_after_bounces(prior_variance(model, latents), bounce, NUM_CONTEXT_FRAMES),
+        "variance_before_bounce": before,
+        "variance_after_bounce": after,
     }
 
 
-def evaluate_long_rollout(model, vae, clips):
-    """What becomes of the digit in a rollout of 100 frames from five.
+def evaluate_long_rollout(model, vae, classifier, clips):
+    """Error accumulation and identity preservation in a rollout of 100 frames from five.
 
     Args:
         model: trained `LatentGRU` or `LatentSVG`.
-        vae: the trained `VAE` whose latents it knows.
+        vae: trained `VAE` whose latents it predicts.
+        classifier: the zoo's "classifier-digits".
         clips: `LabelledClips` of a single digit that it was not trained on.
 
     Returns:
-        dict of float: the measures of `drift`, with "_25" behind the name in the first 25 frames and "_100" in the last 25.
+        dict of float: the measurements of `metrics.prediction.drift`, with "_25" behind the name in the first 25 frames and
+        "_100" in the last 25.
     """
-    past = clips.frames[:, :CONTEXT_FRAMES]
-    made = decode(vae, model.rollout(encode(vae, past)[0], 100))
-    measured = drift(past, made, zoo.load("judge-digits-32"), clips.states["digit"][:, 0])
+    context = clips.frames[:, :NUM_CONTEXT_FRAMES]
+    frames = decode(vae, model.rollout(encode(vae, context)[0], LONG))
+    outputs = predict_probabilities(classifier, frames.reshape(-1, *frames.shape[2:]))
+    named = outputs["digit"].argmax(axis=1).reshape(frames.shape[:2])
+    measured = drift(context, frames, named, clips.states["digit"][:, 0])
     ends = {"25": 0, "100": -1}
     return {f"{name}_{end}": float(value[i]) for name, value in measured.items() for end, i in ends.items()}
+
+
+def evaluate_latent_model(model, record):
+    """The evaluation of a recurrent model of latent trajectories on its data set's test clips.
+
+    Args:
+        model: trained `LatentGRU` or `LatentSVG`.
+        record: dict, its record.
+
+    Returns:
+        dict of float: of a `LatentGRU` what `evaluate_one_step` gives, of a `LatentSVG` what `evaluate_samples` gives of 100
+        clips; of both what `evaluate_long_rollout` gives of 100 clips.
+    """
+    vae, classifier = (zoo.load(record["uses"][role]) for role in ("autoencoder", "frame_classifier"))
+    test = load(record["dataset"]["name"], "test")
+    if record["evaluation"] == "latent_samples":
+        found = evaluate_samples(model, vae, test[:100])
+    else:
+        found = evaluate_one_step(model, vae, test)
+    return found | evaluate_long_rollout(model, vae, classifier, test[:100])
