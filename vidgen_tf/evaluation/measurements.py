@@ -7,7 +7,7 @@ import numpy as np
 
 from ..metrics.distribution import frechet_distance, precision_recall
 from ..metrics.image import laplacian_sharpness
-from ..metrics.motion import estimated_flow, flicker, is_static, warping_error
+from ..metrics.motion import estimate_optical_flow, flicker, is_static, warping_error
 from ..metrics.physics import digits_physics, object_count_consistency, shapes_physics
 from ..metrics.tracking import track
 from .adherence import match_colors, prompt_matches
@@ -47,7 +47,7 @@ def frame_scores(frames):
 
 def _flows(clip):
     """Forward and backward optical flow, estimated quickly, as objects move by few px in all data sets."""
-    return estimated_flow(clip, warps=3), estimated_flow(clip[::-1], warps=3)[::-1]
+    return estimate_optical_flow(clip, num_warps=3), estimate_optical_flow(clip[::-1], num_warps=3)[::-1]
 
 
 def memorization_scores(distance, real_distance):

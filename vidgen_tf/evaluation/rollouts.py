@@ -6,11 +6,11 @@ from .. import zoo
 from ..datasets import load
 from ..metrics.prediction import (
     around_first_bounce,
-    drift,
+    error_accumulation,
     evaluate_prediction,
     first_bounce,
-    future_errors,
-    ratio_after_bounces,
+    ratio_after_bounce,
+    sample_mse,
     sample_variance,
 )
 from ..models.latent_rnn import latent_error, prior_variance, sample_futures
@@ -51,7 +51,7 @@ def evaluate_one_step(model, vae, clips):
 
     Returns:
         dict of float: "one_step_error" of the next frame, in normalised latents; "error_after_bounce", the same in frames that
-        follow a bounce, as a multiple of that in the others; "rollout_mse", see `future_errors`, of one rollout from the first
+        follow a bounce, as a multiple of that in the others; "rollout_mse", see `sample_mse`, of one rollout from the first
         five frames to the end.
     """
     latents, _ = encode(vae, clips.frames)
@@ -60,8 +60,8 @@ def evaluate_one_step(model, vae, clips):
     predicted = decode(vae, model.rollout(latents[:, :NUM_CONTEXT_FRAMES], future.shape[1])[:, None])
     return {
         "one_step_error": float(error[:, NUM_CONTEXT_FRAMES - 1 :].mean()),
-        "error_after_bounce": ratio_after_bounces(error, clips.states["bounce"], NUM_CONTEXT_FRAMES),
-        "rollout_mse": float(future_errors(future, predicted).mean()),
+        "error_after_bounce": ratio_after_bounce(error, clips.states["bounce"], NUM_CONTEXT_FRAMES),
+        "rollout_mse": float(sample_mse(future, predicted).mean()),
     }
 
 
@@ -74,7 +74,7 @@ def evaluate_samples(model, vae, clips):
         clips: `LabelledClips` of a single digit that it was not trained on.
 
     Returns:
-        dict of float: "best_of_20" and "mean_of_20", see `future_errors`, of 20 futures from the first five frames to the end;
+        dict of float: "best_of_20" and "mean_of_20", see `sample_mse`, of 20 futures from the first five frames to the end;
         "prior_variance_after_bounce", the `prior_variance` of frames that follow a bounce, as a multiple of that of the others;
         "variance_before_bounce" and "variance_after_bounce", the samples' variance around the first bounce, see
         `around_first_bounce`.
@@ -82,12 +82,12 @@ def evaluate_samples(model, vae, clips):
     latents, _ = encode(vae, clips.frames)
     bounce, future = clips.states["bounce"], clips.frames[:, NUM_CONTEXT_FRAMES:]
     samples = decode(vae, sample_futures(model, latents[:, :NUM_CONTEXT_FRAMES], future.shape[1], NUM_SAMPLES))
-    errors = future_errors(future, samples)
+    errors = sample_mse(future, samples)
     before, after = around_first_bounce(sample_variance(samples), first_bounce(bounce, NUM_CONTEXT_FRAMES))
     return {
         "best_of_20": float(errors.min(axis=1).mean()),
         "mean_of_20": float(errors.mean()),
-        "prior_variance_after_bounce": ratio_after_bounces(prior_variance(model, latents), bounce, NUM_CONTEXT_FRAMES),
+        "prior_variance_after_bounce": ratio_after_bounce(prior_variance(model, latents), bounce, NUM_CONTEXT_FRAMES),
         "variance_before_bounce": before,
         "variance_after_bounce": after,
     }
@@ -103,14 +103,14 @@ def evaluate_long_rollout(model, vae, classifier, clips):
         clips: `LabelledClips` of a single digit that it was not trained on.
 
     Returns:
-        dict of float: the measurements of `metrics.prediction.drift`, with "_25" behind the name in the first 25 frames and
+        dict of float: the measurements of `metrics.prediction.error_accumulation`, with "_25" behind the name in the first 25 frames and
         "_100" in the last 25.
     """
     context = clips.frames[:, :NUM_CONTEXT_FRAMES]
     frames = decode(vae, model.rollout(encode(vae, context)[0], LONG))
     outputs = predict_probabilities(classifier, frames.reshape(-1, *frames.shape[2:]))
     named = outputs["digit"].argmax(axis=1).reshape(frames.shape[:2])
-    measured = drift(context, frames, named, clips.states["digit"][:, 0])
+    measured = error_accumulation(context, frames, named == clips.states["digit"][:, :1])
     ends = {"25": 0, "100": -1}
     return {f"{name}_{end}": float(value[i]) for name, value in measured.items() for end, i in ends.items()}
 
