@@ -65,7 +65,8 @@ def ssim(reference, frames, data_range=255.0, window=7):
     covariance = unbiased * (window_means(a * b, window) - mean_a * mean_b)
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     numerator = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    return np.mean(numerator / ((mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)), axis=(-3, -2, -1))
+    denominator = (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
+    return np.mean(numerator / denominator, axis=(-3, -2, -1))
 
 
 def window_means(x, window):

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def temporal_order_share(latents, positions):
-    """Share of clips whose nearest-neighbour chain visits frames 0, 1, 2, ... in order, up to the first reversal.
+    """Share of clips whose nearest-neighbour chain is in the order of time, up to the first reversal.
 
     It says that neighbours in time are neighbours in latent space, which holds for the pixels of slow, smooth clips already:
     report the share of the pixels, and that of an untrained encoder, beside it. It doesn't say that the path is straight.

@@ -63,13 +63,13 @@ def evaluate_prediction(clips, predicted):
     guesses = predicted, copy_last(context, count), np.zeros_like(real)
     error, last, zeros = (float(mse_per_frame(real, guess).mean()) for guess in guesses)
     if not (last and zeros):
-        raise CourseError("These clips stand still or are black, which a baseline predicts: give clips that move.")
+        raise CourseError("These clips stand still or are black, so a baseline has no error: give others.")
     likeness = float(ssim(real, predicted).mean())
     return {"mse": error, "mse_vs_copy_last": error / last, "mse_vs_zeros": error / zeros, "ssim": likeness}
 
 
 def causality_gap(model, frames, t, seed=0):
-    """Largest change of a model's outputs before frame t when frame t is replaced by noise: a test for temporal leakage.
+    """Largest change of outputs before frame t when noise replaces it: a test for temporal leakage.
 
     Args:
         model: function from float `(B, T, H, W, C)` to outputs `(B, T, ...)`, one for each frame.
@@ -83,9 +83,9 @@ def causality_gap(model, frames, t, seed=0):
     Raises:
         CourseError: no frame t with others before it.
     """
-    if not 0 < t < np.shape(frames)[1]:
-        raise CourseError(f"Causality is tested at a frame from 1 to {np.shape(frames)[1] - 1}, got t={t}.")
     disturbed = np.array(frames)
+    if not 0 < t < disturbed.shape[1]:
+        raise CourseError(f"Causality is tested at a frame from 1 to {disturbed.shape[1] - 1}, got t={t}.")
     disturbed[:, t] = np.random.default_rng(seed).uniform(-1, 1, disturbed[:, t].shape)
     before, after = (np.asarray(model(x))[:, :t] for x in (frames, disturbed))
     return float(np.abs(before - after).max())
@@ -108,14 +108,13 @@ def sample_mse(real, samples):
     References:
         Denton and Fergus, 2018, "Stochastic video generation with a learned prior" (best of K samples).
     """
-    if len(real) != len(samples):
-        raise CourseError(f"Each clip needs its own samples: got samples of {len(samples)} clips for {len(real)}.")
-    errors = [[mse_per_frame(clip, sample).mean() for sample in its] for clip, its in zip(real, samples)]
-    return np.array(errors, np.float32)
+    check_same_shape(real, samples[:, 0])
+    pairs = zip(real, samples)
+    return np.array([[mse_per_frame(clip, sample).mean() for sample in own] for clip, own in pairs])
 
 
 def sample_variance(samples):
-    """Diversity of samples of one future, frame by frame: their variance, summed over pixels on the scale from 0 to 1.
+    """Diversity of samples of one future: their variance in each frame, summed over pixels from 0 to 1.
 
     Args:
         samples: uint8 `(N, K, F, H, W, C)`, K samples of the future of each of N clips.
@@ -177,7 +176,7 @@ def ratio_after_bounce(values, bounce, num_context_frames=5):
 
 
 def error_accumulation(context, rollout, preserved, num_windows=4):
-    """What a long rollout of one moving object loses over time: identity, brightness and speed, in equal parts of the rollout.
+    """What a long rollout of one moving object loses: its identity, brightness and speed, part by part.
 
     Args:
         context: uint8 `(N, P, H, H, 1)`, the frames that it continues.
@@ -194,11 +193,13 @@ def error_accumulation(context, rollout, preserved, num_windows=4):
         CourseError: a rollout that can't be divided into so many parts.
     """
     if rollout.shape[1] % num_windows:
-        raise CourseError(f"A rollout of {rollout.shape[1]} frames can't be divided into {num_windows} equal parts.")
-    total, centroid = image_moments(np.concatenate([context[:, -1:], rollout], axis=1)[..., 0])  # (N, 1 + F), (N, 1 + F, 2)
+        raise CourseError(f"{rollout.shape[1]} frames can't be divided into {num_windows} equal parts.")
+    frames = np.concatenate([context[:, -1:], rollout], axis=1)[..., 0]  # (N, 1 + F, H, H)
+    total, centroid = image_moments(frames)  # (N, 1 + F), (N, 1 + F, x y)
     measured = {
         "identity_preserved": preserved,
         "brightness": total[:, 1:] / context.sum(axis=(2, 3, 4)).mean(axis=1)[:, None],
         "speed": np.linalg.norm(np.diff(centroid, axis=1), axis=-1),
     }
-    return {name: value.reshape(len(rollout), num_windows, -1).mean(axis=(0, 2)) for name, value in measured.items()}
+    parts = {name: value.reshape(len(rollout), num_windows, -1) for name, value in measured.items()}
+    return {name: value.mean(axis=(0, 2)) for name, value in parts.items()}
