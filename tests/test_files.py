@@ -3,11 +3,11 @@
 import itertools
 import warnings
 
-import av
 import matplotlib.cbook
 import numpy as np
 import pytest
 from PIL import Image
+from sample_clips import CODECS, write_video
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.video import Clip
@@ -31,21 +31,8 @@ def read_clock(clip, step=4):
     return np.rint(clip.mean(axis=(1, 2, 3)) / step).astype(int)
 
 
-CODECS = {".mp4": "libx264", ".webm": "libvpx-vp9", ".mov": "mpeg4", ".mkv": "libx264", ".avi": "mpeg4"}
-
-
 def film(path, frames, rate=30, times=None):
-    with av.open(str(path), "w", options={"movflags": "+faststart"} if path.suffix == ".mp4" else {}) as file:
-        stream = file.add_stream(CODECS[path.suffix], rate=rate)
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
-        stream.bit_rate = 4_000_000  # enough to read the clock
-        for i, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            if times:
-                frame.pts = round(times[i] * rate)
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
-    return path
+    return write_video(path, frames, rate=rate, times=times, bit_rate=4_000_000)  # enough to read the clock
 
 
 def draw(path, pixels):
@@ -300,14 +287,14 @@ def test_a_long_video_is_never_in_memory(tmp_path):
 
 def test_the_first_clip_does_not_wait_for_the_last(tmp_path, monkeypatch):
     decoded = []
-    decode = files.decode
+    iter_frames = files.iter_frames
 
     def counting(path):
-        for shot in decode(path):
+        for shot in iter_frames(path):
             decoded.append(path)
             yield shot
 
-    monkeypatch.setattr(files, "decode", counting)
+    monkeypatch.setattr(files, "iter_frames", counting)
     film(tmp_path / "a.mp4", clock(240), rate=30)
     film(tmp_path / "b.mp4", clock(240), rate=30)
     first = list(itertools.islice(files.stream(tmp_path), 1))

@@ -25,7 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import CourseError, check_whole
-from ..video import PICTURES, VIDEOS, check_fps, decode
+from ..video import check_fps
+from ..video_io import IMAGES, VIDEOS, iter_frames
 from . import LabelledClips, uniforms
 
 LEAD = 0.02  # seconds that a frame may be shown early: the clocks of file formats are up to 0.01 s coarse
@@ -62,7 +63,7 @@ def stream(path, *, size=32, frames=16, fps=8, grey=False, seed=None):
     if not sources:
         raise CourseError(
             f"There are no videos in {path}: expected files that end in {', '.join(VIDEOS)} or .gif, or pictures "
-            f"({', '.join(PICTURES)}) numbered as the frames of a video. For single pictures ask for frames=1, or use files.pan."
+            f"({', '.join(IMAGES)}) numbered as the frames of a video. For single pictures ask for frames=1, or use files.pan."
         )
     if seed is not None:
         order = np.argsort(uniforms(seed, 0, 1, len(sources))[0], kind="stable")
@@ -164,7 +165,7 @@ def _sources(path, frames, fps):
     for files in _groups(path):
         if _are_videos(files):
             sources += [_Source(file) for file in files]
-        elif files[0].lower().endswith(PICTURES):
+        elif files[0].lower().endswith(IMAGES):
             folder = os.path.dirname(files[0])
             if 1 < len(files) < frames:
                 warnings.warn(f"Skipped {len(files)} pictures like {files[0]}: a clip takes {frames} frames.", stacklevel=3)
@@ -228,7 +229,7 @@ def _clips(source, frames, fps, fit):
         yield np.stack([fit(_still(file)) for file in source.pictures]), source.start
         return
     count, window = 0, []
-    for picture in _in_tempo(decode(source.file), fps):
+    for picture in _in_tempo(iter_frames(source.file), fps):
         window.append(fit(picture()))
         count += 1
         if len(window) == frames:
@@ -270,7 +271,7 @@ def _seen(image, square, size, grey, smooth=True):
 
 def _still(file):
     try:
-        _, _, picture = next(decode(file))
+        _, _, picture = next(iter_frames(file))
         return picture()
     except Exception as error:
         raise CourseError(f"{file} can't be read as a picture ({type(error).__name__}): is it damaged or cut short?") from error
