@@ -31,7 +31,9 @@ def psnr(a, b):
     return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
 
 
-def write_video(path, frames, codec=None, rate=30, pix_fmt="yuv420p", *, times=None, rotation=0, aspect=None, bit_rate=None):
+def write_video(
+    path, frames, codec=None, rate=30, pix_fmt="yuv420p", *, times=None, rotation=0, matrix=None, aspect=None, bit_rate=None
+):
     """A video file as other programs write it: times in seconds, rotation in degrees, aspect of a pixel (width to height)."""
     with av.open(str(path), "w", options={"movflags": "+faststart"} if path.suffix == ".mp4" else {}) as file:
         stream = file.add_stream(codec or CODECS[path.suffix], rate=1000 if times else rate)
@@ -40,6 +42,9 @@ def write_video(path, frames, codec=None, rate=30, pix_fmt="yuv420p", *, times=N
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         if rotation:
             stream.set_display_rotation(rotation)
+        if matrix:
+            a, b, c, d = matrix
+            stream.set_display_matrix([a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30])
         if aspect:
             stream.codec_context.sample_aspect_ratio = aspect
         if bit_rate:

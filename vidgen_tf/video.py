@@ -87,7 +87,8 @@ class Clip:
         """
         path = Path(path)
         if not path.is_file():
-            raise CourseError(f"{path} is a folder, Clip.load needs a file." if path.is_dir() else f"There is no file {path}.")
+            kind = "a folder" if path.is_dir() else "a pipe or device"
+            raise CourseError(f"{path} is {kind}, Clip.load needs a file." if path.exists() else f"There is no file {path}.")
         readable = video_io.VIDEOS + video_io.IMAGES
         if path.suffix.lower() not in readable:
             raise CourseError(f"Can't load a clip from {path}: the suffix must be one of {', '.join(readable)}.")
