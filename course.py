@@ -6,23 +6,23 @@ Standard library only, in syntax that any Python 3 reads: an unsupported one get
 """
 
 import argparse
-import contextlib
+import errno
 import hashlib
 import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import time
-import xml.etree.ElementTree
 from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows, which refuses to delete the files of a running install anyway
+except ImportError:  # Windows
     fcntl = None
+    import msvcrt
 
 ROOT = Path(__file__).resolve().parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -35,6 +35,7 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "course-stamp.txt"  # absent: not made here; UNFINISHED; or the fingerprint of what is installed
 UNFINISHED = "unfinished"
+LOCKED_BYTE = 1 << 30  # of the log, on Windows, where what is locked can't be written: beyond all that it will hold
 
 SUPPORTED = (11, 12, 13)  # minor versions of Python 3 that TensorFlow and Keras support
 DISK_GB = 4  # .venv takes 2.9 GB, what is downloaded for it another 1 GB
@@ -58,17 +59,33 @@ def main():
         return 2
     if options.rest and not options.passes_on:
         door.error("unrecognized arguments: " + " ".join(options.rest))
+    _clean_up_when_killed()
     try:
         enter_environment(options.name)
         from vidgen_tf.errors import CourseError
 
         try:
-            return 0 if options.command(options) else 1
+            good = options.command(options)
+            sys.stdout.flush()
+            return 0 if good else 1
         except CourseError as error:
             sys.exit(str(error))
     except KeyboardInterrupt:
-        print("\nInterrupted: no file is left half written; run the same command to begin again.", file=sys.stderr)
+        print("\nInterrupted: no file is left half written; run the same command to go on.", file=sys.stderr)
         return 130
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to print would fail again at the exit
+        sys.exit("No space left on the disk: free some and run the same command again." if error.errno == errno.ENOSPC else 1)
+
+
+def _clean_up_when_killed():
+    """`kill`, and the terminal's end, then do what Ctrl-C does: kernels are shut down, temporary files deleted."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup's choice stays
+            signal.signal(number, signal.default_int_handler)
 
 
 def parser():
@@ -101,7 +118,10 @@ def parser():
         return entry
 
     entry = add(run, "execute notebooks into build/ and write build/index.html", numbers=True)
+    entry.epilog = "A notebook that passed before isn't executed again as long as its cells, the package, the budget and the "
+    entry.epilog += "installed versions are the same: after Ctrl-C the same command goes on where it stopped."
     entry.add_argument("--budget", choices=("fast", "full"), default="fast", help="how long models train (default: fast)")
+    entry.add_argument("--again", action="store_true", help="execute what passed before from the same sources as well")
     entry = add(test, "run the linter, the unit tests, and every notebook against its stored outputs", passes_on="pytest")
     entry.add_argument("--fast", action="store_true", help="leave out the notebooks and the tests marked slow")
     add(lab, "open the notebooks in JupyterLab, on this machine only", passes_on="JupyterLab")
@@ -110,155 +130,42 @@ def parser():
     return door
 
 
-# The commands. Each takes the parsed options, an argparse.Namespace, and returns a bool, True on success.
+# The commands. Each takes the parsed options, an argparse.Namespace, and returns a bool, True if all went well.
 
 
 def run(options):
-    """Executes notebooks into build/.
+    """Executes notebooks into build/."""
+    from vidgen_tf.coursebook import execute, notebook
 
-    Args:
-        options: argparse.Namespace with numbers, list of str, and budget, "fast" or "full".
-
-    Returns:
-        bool, True if every notebook ran to its end.
-    """
-    from vidgen_tf import notebooks
-
-    return notebooks.run(notebooks.find(options.numbers), BUILD, options.budget)
+    return execute.run(notebook.find(options.numbers, NOTEBOOKS), BUILD, options.budget, options.again)
 
 
 def refresh(options):
-    """Fills the source cells of notebooks and executes them in place.
+    """Fills the source cells of notebooks and executes them in place."""
+    from vidgen_tf.coursebook import notebook, refresh
 
-    Args:
-        options: argparse.Namespace with numbers, list of str.
-
-    Returns:
-        bool, True if none was refused.
-    """
-    from vidgen_tf import notebooks
-
-    return notebooks.refresh(notebooks.find(options.numbers))
+    return refresh.refresh(notebook.find(options.numbers, NOTEBOOKS))
 
 
 def student(options):
-    """Writes the students' versions of notebooks to build/student/.
+    """Writes the students' versions of notebooks to build/student/."""
+    from vidgen_tf.coursebook import notebook, student
 
-    Args:
-        options: argparse.Namespace with numbers, list of str.
-
-    Returns:
-        bool, True if every version was written.
-    """
-    from vidgen_tf import notebooks
-
-    return notebooks.student(notebooks.find(options.numbers), BUILD)
+    return student.write_versions(notebook.find(options.numbers, NOTEBOOKS), BUILD)
 
 
 def lab(options):
-    """JupyterLab on notebooks/, on this machine only and with its token, until Ctrl-C.
+    """Opens the notebooks in JupyterLab, with the options that course.py doesn't know."""
+    from vidgen_tf.coursebook import programs
 
-    Args:
-        options: argparse.Namespace with rest, list of str, JupyterLab's own options.
-
-    Returns:
-        bool, True if it ended well.
-    """
-    command = ["-m", "jupyterlab", "--ServerApp.ip=localhost", "--ServerApp.answer_yes=True"]  # Ctrl-C asks no question
-    with contextlib.suppress(KeyboardInterrupt):
-        return _call([sys.executable] + command + options.rest + [str(NOTEBOOKS)]) == 0
-    return True
+    return programs.lab(ROOT, options.rest)
 
 
 def test(options):
-    """Every part runs, whatever became of those before it. The last line of all has the totals over both pytest runs.
+    """Runs the linter, the unit tests, and every notebook against its stored outputs; pytest gets the other options."""
+    from vidgen_tf.coursebook import programs
 
-    Args:
-        options: argparse.Namespace with fast, bool, and rest, list of str: options and paths for pytest.
-
-    Returns:
-        bool, True if every part passed.
-    """
-    rows, total = [], {"passed": 0, "failed": 0, "skipped": 0}
-    os.environ.update(VIDGEN_QUIET="1", VIDGEN_BUDGET="fast")
-    with tempfile.TemporaryDirectory() as folder:
-        for number, (title, command, is_pytest) in enumerate(_test_parts(options)):
-            print("\n=== " + title, flush=True)
-            report = Path(folder) / "{}.xml".format(number)
-            started = time.time()
-            status = _call([sys.executable, "-m"] + command + (["--junitxml={}".format(report)] if is_pytest else []))
-            counts = _counts(report, status) if is_pytest else {}
-            for key in counts:
-                total[key] += counts[key]
-            rows.append((title, (time.time() - started) / 60, status, counts))
-    nothing_found = all(status == 5 for _, _, status, counts in rows if counts)
-    good = (0, 5) if options.rest and not nothing_found else (0,)  # pytest's 5: the options leave no test of this part over
-    print("\n{:<14}{:>8}{:>9}{:>9}{:>9}  ok".format("part", "minutes", "passed", "failed", "skipped"))
-    for title, minutes, status, counts in rows:
-        numbers = "".join("{:>9}".format(counts.get(key, "")) for key in ("passed", "failed", "skipped"))
-        print("{:<14}{:>8.1f}{}  {}".format(title, minutes, numbers, "yes" if status in good else "NO"))
-    skipped = ", {skipped} skipped" if total["skipped"] else ""
-    print(("\n{passed} passed, {failed} failed" + skipped).format(**total))
-    return all(status in good for _, _, status, _ in rows)
-
-
-# How `test` does it.
-
-
-def _test_parts(options):
-    """(title, arguments of python -m, whether it is a pytest run), in order. Paths among the options narrow it down to these."""
-    paths, others = _split_paths(options.rest)
-    notebooks = [path for path in paths if _is_notebook(path)]
-    tests = [path for path in paths if not _is_notebook(path)]
-    parts = []
-    if not paths:
-        parts.append(("ruff check", ["ruff", "check", str(ROOT)], False))
-        parts.append(("ruff format", ["ruff", "format", "--check", str(ROOT)], False))
-    if tests or not paths:
-        chosen = ["-m", "not slow"] if options.fast else []
-        parts.append(("unit tests", ["pytest"] + chosen + others + (tests or [str(ROOT / "tests")]), True))
-    if notebooks or not (paths or options.fast):
-        strict = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", "--timeout=0", "-p", "no:cacheprovider"]
-        parts.append(("notebooks", ["pytest"] + strict + others + (notebooks or [str(NOTEBOOKS)]), True))
-    return parts
-
-
-def _split_paths(arguments):
-    """Existing paths, made absolute because pytest runs in the repository's root, and all other arguments, in order."""
-    paths, others = [], []
-    for before, argument in zip([""] + arguments, arguments):
-        path, colons, test_name = argument.partition("::")
-        if os.path.exists(path) and before not in ("-k", "-m", "--deselect", "--ignore"):  # `-k tests` is an expression
-            paths.append(os.path.abspath(path) + colons + test_name)
-        else:
-            others.append(argument)
-    return paths, others
-
-
-def _is_notebook(path):
-    return path.partition("::")[0].endswith(".ipynb") or Path(path) == NOTEBOOKS
-
-
-def _counts(report, status):
-    """Tests passed, failed and skipped as in pytest's report; a run that broke off without one counts as one failed."""
-    try:
-        suite = next(xml.etree.ElementTree.parse(str(report)).iter("testsuite"))
-    except (OSError, xml.etree.ElementTree.ParseError):
-        return {"passed": 0, "failed": int(status not in (0, 5)), "skipped": 0}
-    tests, failures, errors, skipped = (int(suite.get(key)) for key in ("tests", "failures", "errors", "skipped"))
-    return {"passed": tests - failures - errors - skipped, "failed": failures + errors, "skipped": skipped}
-
-
-def _call(command):
-    """Exit status of a command that runs in the repository's root and shows its output."""
-    process = subprocess.Popen(command, cwd=str(ROOT))
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=20)  # Ctrl-C reached it too: let it shut down its kernels
-        process.kill()
-        raise
+    return programs.test(ROOT, options.rest, options.fast)
 
 
 # The environment.
@@ -284,6 +191,8 @@ def enter_environment(command):
     _prepend("PATH", os.path.dirname(sys.executable))
     _prepend("JUPYTER_PATH", os.path.join(sys.prefix, "share", "jupyter"))  # the kernel python3 is ours, whoever has one too
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    for stream in (sys.stdout, sys.stderr):  # a title that the terminal can't show is shown escaped
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _prepend(variable, folder):
@@ -345,7 +254,8 @@ def _install():
         BUILD.mkdir(exist_ok=True)
         with LOG.open("ab") as log:
             _refuse_second(log)
-            log.truncate(0)
+            log.seek(0)
+            log.truncate()
             started = time.time()
             fresh = _prepare("uv" if uv else "pip")
             if fresh:
@@ -437,12 +347,15 @@ def _step(title, command, log):
 
 
 def _refuse_second(log):
-    """The installer inherits the lock with its log, so one that outlived its course.py still holds it."""
-    if fcntl:
-        try:
+    """On POSIX the installer inherits the lock with its log, so one that outlived its course.py still holds it."""
+    try:
+        if fcntl:
             fcntl.flock(log.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            sys.exit("Another install into .venv is under way: wait for its end, then run the same command again.")
+        else:
+            os.lseek(log.fileno(), LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(log.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError:
+        sys.exit("Another install into .venv is under way: wait for its end, then run the same command again.")
 
 
 CAUSES = (

@@ -13,7 +13,9 @@ from pathlib import Path
 import nbformat.v4 as v4
 import pytest
 
-from vidgen_tf import gallery, notebooks
+from vidgen_tf.coursebook.notebook import IGNORED, MAX_BYTES, as_text, normalize, read, source_text
+from vidgen_tf.coursebook.pages import self_contained
+from vidgen_tf.coursebook.student import write_versions
 
 ROOT = Path(__file__).parents[1]
 COURSE = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -60,8 +62,9 @@ def source_cells_equal_the_package(notebook):
     for cell in code_cells(notebook):
         if "source" in cell.metadata:
             module, _, name = cell.metadata.source.partition(":")
-            path = ROOT / (module.replace(".", "/") + ".py")
-            definitions = ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else []
+            place = ROOT / module.replace(".", "/")
+            texts = [p.read_text(encoding="utf-8") for p in (place.with_suffix(".py"), place / "__init__.py") if p.exists()]
+            definitions = [node for text in texts for node in ast.parse(text).body]
             theirs = [ast.dump(without_docstrings(node)) for node in definitions if getattr(node, "name", None) == name]
             ours = [ast.dump(without_docstrings(node)) for node in ast.parse(cell.source).body]
             if not theirs or ours != theirs:
@@ -205,9 +208,9 @@ def trained_results_are_asserted(notebook):
     cells = code_cells(notebook)
     for i, cell in enumerate(cells):
         if "nbval-skip" in tags(cell) or re.search(r"#\s*NBVAL_|#\s*PYTEST_VALIDATE", cell.source):
-            yield f"code cell {i + 1} is hidden from nbval: use the tag {notebooks.IGNORED} alone"
-        if notebooks.IGNORED in tags(cell):
-            compared = next((later for later in cells[i + 1 :] if notebooks.IGNORED not in tags(later)), v4.new_code_cell())
+            yield f"code cell {i + 1} is hidden from nbval: use the tag {IGNORED} alone"
+        if IGNORED in tags(cell):
+            compared = next((later for later in cells[i + 1 :] if IGNORED not in tags(later)), v4.new_code_cell())
             if not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(plain_python(compared)))):
                 yield f"code cell {i + 1} isn't compared, so the next compared one must assert what it should have reached"
 
@@ -215,7 +218,7 @@ def trained_results_are_asserted(notebook):
 def equations_can_be_set_without_a_network(notebook):
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            ready = gallery._ready_for_paper(cell.source, ROOT / "notebooks")
+            ready = self_contained(cell.source, ROOT / "notebooks")
             left = re.sub(r"```.*?```|`[^`\n]+`|<img [^>]*>", "", ready, flags=re.DOTALL)
             yield from (
                 f"{command} can't be set by matplotlib: write it another way" for command in re.findall(r"\\[a-zA-Z]{2,}", left)
@@ -235,12 +238,8 @@ def good_notebook():
     """A notebook that keeps every rule."""
     leads = "**You will be able to**\n\n- see\n- say\n- do\n\n**You need first** nothing\n\n"
     leads += "**Time**: about 30 seconds on two CPU cores\n\n**The number to reach**: 3"
-    source = v4.new_code_cell(
-        notebooks.source_text("vidgen_tf.errors:CourseError"), metadata={"source": "vidgen_tf.errors:CourseError"}
-    )
-    trained = v4.new_code_cell(
-        "import random\n\n\nloss = random.random()\nSTEPS = 3\nprint(loss)", metadata={"tags": [notebooks.IGNORED]}
-    )
+    source = v4.new_code_cell(source_text("vidgen_tf.errors:CourseError"), metadata={"source": "vidgen_tf.errors:CourseError"})
+    trained = v4.new_code_cell("import random\n\n\nloss = random.random()\nSTEPS = 3\nprint(loss)", metadata={"tags": [IGNORED]})
     check = v4.new_code_cell(
         "def double(x):\n    return [x for _ in range(2 * STEPS)]\n\n\n"
         "total = sum([loss * x for x in double(1)])\nassert total < 7, loss"
@@ -253,7 +252,7 @@ def good_notebook():
         cells += [cell for k in range(3) for cell in exercise(f"task-{k}")] if i == 2 else []
     notebook = v4.new_notebook(cells=cells)
     notebook.metadata.vidgen = {"minutes": 0.5}
-    notebooks._normalise(notebook)
+    normalize(notebook)
     for i, cell in enumerate(code_cells(notebook), 1):
         cell.execution_count = i
     return notebook
@@ -378,7 +377,7 @@ BREACHES = {
         replace(3, "assert total < 7, loss", ""),
         put("cells.3.metadata.tags", ["nbval-skip"]),
         replace(3, "total =", "# NBVAL_IGNORE_OUTPUT\ntotal ="),
-        put("cells.-3.metadata.tags", [notebooks.IGNORED]),
+        put("cells.-3.metadata.tags", [IGNORED]),
     ],
     equations_can_be_set_without_a_network: [replace(4, "\\leq", "\\nonsense")],
 }
@@ -406,30 +405,30 @@ def test_symbols_defined_twice_are_noticed():
 @pytest.mark.parametrize("rule", BREACHES, ids=lambda rule: rule.__name__)
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 def test_the_notebook_keeps_the_rule(path, rule):
-    assert list(rule(notebooks.read(path))) == []
+    assert list(rule(read(path))) == []
 
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 def test_the_file_is_small_and_as_refresh_writes_it(path):
     text = path.read_text(encoding="utf-8")
-    assert len(text.encode()) <= notebooks.MAX_BYTES, "make its clips smaller"
-    notebook = notebooks.read(path)
-    notebooks._normalise(notebook)
-    assert notebooks._as_text(notebook) == text, "run course.py refresh"
+    assert len(text.encode()) <= MAX_BYTES, "make its clips smaller"
+    notebook = read(path)
+    normalize(notebook)
+    assert as_text(notebook) == text, "run course.py refresh"
     assert notebook.cells[0].source.startswith(f"# {path.stem[:2]} · "), "the title has the file's number"
 
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 def test_the_students_version_can_be_made(path, tmp_path):
     pytest.importorskip("nbgrader")
-    assert notebooks.student([path], tmp_path)
-    made = notebooks.read(tmp_path / "student" / path.name)
+    assert write_versions([path], tmp_path)
+    made = read(tmp_path / "student" / path.name)
     assert not re.search("### (BEGIN|END)", "".join(cell.source for cell in made.cells))
     assert all(cell.outputs == [] for cell in code_cells(made))
 
 
 def test_no_symbol_is_defined_in_two_notebooks():
-    assert list(symbols_defined_twice({path.stem: notebooks.read(path) for path in COURSE})) == []
+    assert list(symbols_defined_twice({path.stem: read(path) for path in COURSE})) == []
 
 
 def code_cells(notebook):
