@@ -20,11 +20,12 @@ def add_parser(commands):
 
 
 def _ablate(options):
-    from .. import experiments, zoo
+    from .. import zoo
+    from ..experiments import diffusion, text_to_video
     from ..files import check_writable
     from ..recipes import RECIPES, run
 
-    module = {"diffusion": experiments.diffusion, "text-to-video": experiments.text_to_video}[options.name]
+    module = {"diffusion": diffusion, "text-to-video": text_to_video}[options.name]
     begun, name = run.provenance(), f"{options.name}-ablation-{options.dataset}"
     path = check_writable(options.output_dir) / f"{name}.json"
     if not options.resume:
