@@ -68,7 +68,7 @@ def reference_for(dataset, reference, shape):
     return _test_reference(dataset, shape[0]) if reference is None else _measured(dataset, frames, states, shape[0])
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def _test_reference(dataset, count):
     return _measured(dataset, *real_clips(dataset, "test"), count)
 
