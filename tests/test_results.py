@@ -79,6 +79,16 @@ def test_the_courses_readme_has_the_markers_and_metrics_that_there_are():
     assert set(results.COLUMNS.values()) <= METRICS.keys()
 
 
+def test_the_readme_shows_the_recorded_scores(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(results.README.read_text(encoding="utf-8"), encoding="utf-8")
+    results.write_weights_table(path)
+    text = path.read_text(encoding="utf-8")
+    assert text == results.README.read_text(encoding="utf-8")
+    record = zoo.record("mlp-gan-digits")
+    assert f"min class share {record['scores']['min_class_share']:.3g}" in text and "accuracy 98.96% or more" in text
+
+
 def test_every_model_that_generates_has_a_reference():
     for name, record in zoo.manifest().items():
         if record["pipeline"] is None:

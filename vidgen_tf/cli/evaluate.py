@@ -77,6 +77,7 @@ def _evaluate_all(options):
         print(flush=True)
         reports.append(report)
     results.write_results(reports)
+    results.write_weights_table()
     print(f"wrote {results.README} and {results.FIGURE}")
 
 

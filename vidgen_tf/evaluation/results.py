@@ -20,6 +20,7 @@ from .protocol import evaluate
 README = Path(__file__).parents[2] / "README.md"  # of a checkout
 FIGURE = README.parent / "assets" / "results.png"
 MARKERS = "<!-- results -->", "<!-- /results -->"
+WEIGHTS_MARKERS = "<!-- weights -->", "<!-- /weights -->"
 COLUMNS = {  # heading -> metric; those in brackets stand beside what real clips score
     "frame Fréchet distance (real)": "frame_frechet_distance",
     "video Fréchet distance (real)": "video_frechet_distance",
@@ -92,16 +93,44 @@ def write_results(reports, readme=README, figure=FIGURE):
     Raises:
         CourseError: no markers, no results, or a place that can't be written to.
     """
+    if not reports:
+        raise CourseError("The table needs at least one result.")
     readme = Path(readme)
-    text = readme.read_text(encoding="utf-8")
-    first, last = MARKERS
-    if not reports or text.count(first) != 1 or text.count(last) != 1 or text.index(first) > text.index(last):
-        raise CourseError(f"The table needs a result, and the lines {first} and {last} in {readme}, once each.")
-    before, after = text[: text.index(first) + len(first)], text[text.index(last) :]
+    picture = f"![Frame Fréchet distance against minutes of training]({Path(figure).relative_to(readme.parent).as_posix()})"
+    text = _between(readme, MARKERS, f"{markdown(reports)}\n\n{picture}")
     _draw_figure(reports, figure)
     with atomic_path(readme) as temporary:
-        picture = f"![Frame Fréchet distance against minutes of training]({Path(figure).relative_to(readme.parent).as_posix()})"
-        temporary.write_text(f"{before}\n{markdown(reports)}\n\n{picture}\n{after}", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_weights_table(readme=README):
+    """Puts a table of the shipped weights and their scores between two markers in the README.
+
+    Args:
+        readme: path of a text with both of `WEIGHTS_MARKERS`, each on a line of its own.
+
+    Raises:
+        CourseError: no markers, or a place that can't be written to.
+    """
+    lines = ["| weights | MB | minutes | scores |", "|---|---|---|---|"]
+    for name, record in zoo.manifest().items():
+        if record["pipeline"] is None:
+            scores = f"accuracy {min(record['scores'].values()):.2%} or more"
+        else:
+            scores = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in sorted(record["scores"].items()))
+        lines.append(f"| {name} | {record['bytes'] / 1e6:.1f} | {record['minutes']:.1f} | {scores} |")
+    text = _between(Path(readme), WEIGHTS_MARKERS, "\n".join(lines))
+    with atomic_path(readme) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _between(path, markers, content):
+    """A file's text with what stands between two markers replaced."""
+    text = path.read_text(encoding="utf-8")
+    first, last = markers
+    if text.count(first) != 1 or text.count(last) != 1 or text.index(first) > text.index(last):
+        raise CourseError(f"{path} needs the lines {first} and {last}, once each and in this order.")
+    return f"{text[: text.index(first) + len(first)]}\n{content}\n{text[text.index(last) :]}"
 
 
 def markdown(reports):
