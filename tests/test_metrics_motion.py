@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import scipy.ndimage
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.metrics.motion import estimate_optical_flow, flicker, is_static, temporal_autocorrelation, warping_error
 
-PROPERTY = settings(deadline=None, max_examples=40, derandomize=True)
+PROPERTY = settings(deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 def noise(*shape, seed=0):
