@@ -1,103 +1,20 @@
-"""course.py in a folder of its own: the first call, what can go wrong with it, and the commands as far as they are its work.
+"""course.py in a folder of its own: the first call, what can go wrong with it, and the commands as far as they are its work."""
 
-The installer is a stand-in named uv that makes a real .venv without a network. The real one runs wherever the tests do:
-it is what made their environment.
-"""
-
+import importlib.util
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
+import types
 from pathlib import Path
 
-import nbformat
 import pytest
+from toy_course import BUILD, ROOT, Folder, one_sentence
+from toy_notebooks import is_running, wait_for, write_notebook
 
-ROOT = Path(__file__).parents[1]
 posix = pytest.mark.skipif(os.name == "nt", reason="the stand-in for uv is a script that starts with #!")
-
-# Its venv sees the packages of the Python that runs the tests, and the folder's vidgen_tf once that is "installed".
-UV = """#!{python}
-import os, pathlib, subprocess, sys, sysconfig, time
-here = pathlib.Path({folder!r})
-with open(here / "calls", "a") as calls:
-    print(os.getpid(), *sys.argv[1:], file=calls)
-if sys.argv[1] == "--version":
-    print("uv 1")
-site = here / ".venv/lib/python{minor}/site-packages"
-if sys.argv[1] == "venv":
-    subprocess.run([sys.argv[3], "-m", "venv", "--without-pip", sys.argv[4]], check=True)
-elif "-r" in sys.argv:
-    print("Resolved 160 packages")
-    if "hang" in os.environ["FAKE"]:
-        time.sleep(60)
-    if os.environ["FAKE"]:
-        sys.exit(os.environ["FAKE"])
-    (site / "packages.pth").write_text(sysconfig.get_path("purelib"))
-elif "-e" in sys.argv:
-    (site / "vidgen_tf.pth").write_text(str(here))
-"""
-
-
-# The least that pip takes for a builder of editable packages; setuptools would have to come from the network.
-BUILD = """
-import pathlib, zipfile
-def build_editable(folder, settings=None, metadata=None):
-    name, info = "vidgen_tf-1-py3-none-any.whl", "vidgen_tf-1.dist-info/"
-    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
-        wheel.writestr("vidgen_tf.pth", str(pathlib.Path(__file__).parent))
-        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: vidgen-tf\\nVersion: 1\\n")
-        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr(info + "RECORD", "")
-    return name
-"""
-
-
-class Folder:
-    """A copy of what a newcomer clones, and a PATH with nothing but the stand-in installer on it."""
-
-    def __init__(self, path):
-        self.path = path / "course"
-        self.venv = self.path / ".venv"
-        self.tools = path / "tools"
-        self.tools.mkdir(parents=True)
-        shutil.copytree(ROOT / "vidgen_tf", self.path / "vidgen_tf", ignore=shutil.ignore_patterns("__pycache__", "*.h5"))
-        for name in ("course.py", "pyproject.toml", "requirements-lock.txt"):
-            shutil.copy(ROOT / name, self.path)
-        (self.path / "notebooks").mkdir()
-        (self.path / "notebooks" / "00_tiny.ipynb").touch()
-        uv = self.tools / "uv"
-        uv.write_text(UV.format(python=sys.executable, folder=str(self.path), minor="{}.{}".format(*sys.version_info)))
-        uv.chmod(0o755)
-
-    def start(self, *arguments, python=sys.executable, fake="", **environment):
-        ours = ("VIDGEN_", "PYTEST_", "KERAS_", "JUPYTER_", "PYTHONPATH", "COV_")
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-        clean |= {"PATH": str(self.tools), "FAKE": fake} | environment
-        command = [str(python), str(self.path / "course.py"), *arguments]
-        return subprocess.Popen(command, cwd=self.tools, env=clean, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-    def call(self, *arguments, **options):
-        process = self.start(*arguments, **options)
-        process.out, process.err = process.communicate(timeout=120)
-        assert "Traceback" not in process.err, process.err
-        return process
-
-    def installer_calls(self):
-        calls = self.path / "calls"
-        return [line.split() for line in calls.read_text().splitlines() if "--version" not in line] if calls.exists() else []
-
-    def wait_for_packages(self):
-        """Until the installer is at its work; its process id."""
-        for _ in range(400):
-            found = [int(call[0]) for call in self.installer_calls() if "-r" in call]
-            if found:
-                return found[-1]
-            time.sleep(0.05)
-        raise AssertionError("The installer was not called.")
 
 
 @pytest.fixture
@@ -111,11 +28,6 @@ def installed(tmp_path_factory):
     folder = Folder(tmp_path_factory.mktemp("installed"))
     folder.first = folder.call("run", "99")
     return folder
-
-
-def one_sentence(text, *words):
-    lines = text.strip().splitlines()
-    assert len(lines) == 1 and all(word in lines[0] for word in words), text
 
 
 @posix
@@ -133,39 +45,68 @@ def test_first_call_installs_from_the_lock_and_says_so(installed):
 
 
 @posix
-def test_later_calls_add_less_than_half_a_second(installed):
-    def seconds(command):
-        started = time.perf_counter()
-        subprocess.run(command, cwd=installed.tools, capture_output=True)
-        return time.perf_counter() - started
-
-    before = installed.installer_calls()
+def test_a_later_call_starts_no_other_program(installed):
+    before = (installed.path / "calls").read_text()
     assert installed.call("run", "99").out == ""
-    assert installed.installer_calls() == before
-    python = installed.venv / "bin" / "python"
-    alone = min(seconds([python, "-c", "import vidgen_tf.notebooks"]) for _ in range(3))
-    through_the_door = min(seconds([sys.executable, installed.path / "course.py", "run", "99"]) for _ in range(3))
-    assert through_the_door - alone < 0.5
+    assert (installed.path / "calls").read_text() == before, "not even to ask uv for its version"
 
 
 @posix
-def test_the_command_runs_under_the_environment_with_keras_on_tensorflow(installed):
-    (installed.path / "vidgen_tf" / "notebooks.py").write_text(
+def test_the_command_runs_under_the_environment_with_keras_on_tensorflow(folder):
+    (folder.path / "vidgen_tf/coursebook/notebook.py").write_text("def find(numbers, folder): return [*numbers, str(folder)]\n")
+    (folder.path / "vidgen_tf/coursebook/refresh.py").write_text(
         "import json, os, sys\n"
-        "def find(numbers): return numbers\n"
-        "def refresh(paths): print(json.dumps([paths, sys.prefix, dict(os.environ)])); return paths == ['00']\n"
-        "def student(paths, build): raise KeyboardInterrupt\n"
+        "def refresh(paths): print(json.dumps([paths, sys.prefix, dict(os.environ)])); return paths[0] == '00'\n"
     )
-    good = installed.call("refresh", "00", PYTHONPATH="/elsewhere", KERAS_BACKEND="jax", JUPYTER_PATH="/elsewhere")
-    paths, prefix, environment = json.loads(good.out)
-    assert (paths, prefix, good.returncode) == (["00"], str(installed.venv), 0)
+    (folder.path / "vidgen_tf/coursebook/student.py").write_text("def write_versions(paths, build): raise KeyboardInterrupt\n")
+    good = folder.call("refresh", "00", PYTHONPATH="/elsewhere", KERAS_BACKEND="jax", JUPYTER_PATH="/elsewhere")
+    paths, prefix, environment = json.loads(good.out.splitlines()[-1])
+    assert (paths, prefix, good.returncode) == (["00", str(folder.path / "notebooks")], str(folder.venv), 0)
     assert environment["KERAS_BACKEND"] == "tensorflow" and "PYTHONPATH" not in environment
-    assert environment["JUPYTER_PATH"].split(os.pathsep) == [str(installed.venv / "share" / "jupyter"), "/elsewhere"]
-    assert environment["PATH"].startswith(str(installed.venv / "bin"))
-    assert installed.call("refresh").returncode == 1  # what a command returns decides the exit status
-    interrupted = installed.call("student")
-    one_sentence(interrupted.err, "Interrupted", "run the same command")
+    assert environment["JUPYTER_PATH"].split(os.pathsep) == [str(folder.venv / "share" / "jupyter"), "/elsewhere"]
+    assert environment["PATH"].startswith(str(folder.venv / "bin"))
+    assert folder.call("refresh").returncode == 1  # what a command returns decides the exit status
+    interrupted = folder.call("student")
+    one_sentence(interrupted.err, "Interrupted", "run the same command to go on")
     assert interrupted.returncode == 130
+
+
+@posix
+def test_a_killed_run_shuts_its_kernel_down_and_the_next_call_goes_on(folder):
+    waiting = "import os, time\nopen('pid', 'w').write(f'{os.getpid()} ')\nwhile not os.path.exists('go'): time.sleep(0.02)"
+    notebooks = folder.path / "notebooks"
+    write_notebook(notebooks / "00_tiny.ipynb", ("md", "# 00 · \N{CJK UNIFIED IDEOGRAPH-7B2C}"), "1")
+    write_notebook(notebooks / "01_waits.ipynb", ("md", "# 01 · Waits"), waiting)
+    process = folder.start("run", VIDGEN_ENV="current", PYTHONIOENCODING="ascii")
+    wait_for(lambda: (notebooks / "pid").exists() and (notebooks / "pid").read_text().endswith(" "))
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    one_sentence(err, "Interrupted", "run the same command to go on")
+    assert process.returncode == 130 and "00  \\u7b2c: passed in" in out, "what can't be printed is escaped"
+    wait_for(lambda: not is_running(int((notebooks / "pid").read_text())))
+    (notebooks / "go").touch()
+    second = folder.call("run", VIDGEN_ENV="current", PYTHONIOENCODING="ascii")
+    assert second.returncode == 0, second.out + second.err
+    assert "00  \\u7b2c: passed before from the same sources" in second.out and "01  Waits: passed in" in second.out
+
+
+@posix
+@pytest.mark.parametrize("reader", ["closed", "full"])
+def test_output_that_nobody_takes_ends_without_a_traceback(folder, reader):
+    (folder.path / "vidgen_tf/coursebook/student.py").write_text(
+        "def write_versions(*_):\n    print('a' * 100000)\n    return True\n"
+    )
+    if reader == "full" and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    ends = os.pipe() if reader == "closed" else (None, os.open("/dev/full", os.O_WRONLY))
+    if reader == "closed":
+        os.close(ends[0])
+    write_notebook(folder.path / "notebooks/00_tiny.ipynb")
+    process = folder.start("student", VIDGEN_ENV="current", stdout=ends[1])
+    os.close(ends[1])
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err == ("" if reader == "closed" else "No space left on the disk: free some and run the same command again.\n")
 
 
 @posix
@@ -192,11 +133,10 @@ def test_ctrl_c_during_the_install(folder):
     process = folder.start("run", "99", fake="hang")
     installer = folder.wait_for_packages()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     one_sentence(err, "Interrupted", "next call")
-    with pytest.raises(ProcessLookupError):
-        os.kill(installer, 0)
+    assert not is_running(installer)
     one_sentence(folder.call("run", "99", fake="error: dns error").err, "can't be reached")  # one mishap after the other
     assert "Installed in" in folder.call("run", "99").out
 
@@ -293,33 +233,6 @@ def test_the_current_environment_is_used_as_it_is(folder, tmp_path):
     one_sentence(folder.call("run", VIDGEN_ENV="curent").err, "'curent'", "current")
 
 
-LAB = """
-import json, os, signal, sys, time
-print(json.dumps([os.getcwd(), sys.argv[1:]]), flush=True)
-if "--ctrl-c" in sys.argv:
-    os.kill(os.getppid(), signal.SIGINT)
-    time.sleep(0.2)
-sys.exit(0 if "--good" in sys.argv else 3)
-"""
-
-
-def test_lab_opens_the_notebooks_on_this_machine_only_with_its_token(folder):
-    (folder.path / "jupyterlab.py").write_text(LAB)
-    opened = folder.call("lab", "--no-browser", "--port=8899", "--good", VIDGEN_ENV="current")
-    where, arguments = json.loads(opened.out)
-    assert where == str(folder.path) and arguments[-1] == str(folder.path / "notebooks") and opened.returncode == 0
-    assert arguments[2:-1] == ["--no-browser", "--port=8899", "--good"]
-    assert arguments[:2] == ["--ServerApp.ip=localhost", "--ServerApp.answer_yes=True"]  # no word on a token: Jupyter makes one
-    assert folder.call("lab", VIDGEN_ENV="current").returncode == 1
-
-
-@posix
-def test_ctrl_c_ends_lab_quietly(folder):
-    (folder.path / "jupyterlab.py").write_text(LAB)
-    closed = folder.call("lab", "--ctrl-c", VIDGEN_ENV="current")
-    assert (closed.returncode, closed.err, len(closed.out.splitlines())) == (0, "", 1)
-
-
 def test_a_file_in_the_place_of_the_build_folder_is_named(folder):
     (folder.path / "build").touch()
     for command in ("test", "run"):
@@ -342,65 +255,27 @@ def test_a_mistyped_option_is_refused_before_anything_happens(folder):
     assert refused.returncode == 2 and "--bugdet" in refused.err and not folder.venv.exists()
 
 
-@pytest.fixture
-def project(folder):
-    """A tiny project: a test that passes, one that fails, one that is skipped, and a notebook that knows its kernel."""
-    (folder.path / "tests").mkdir()
-    (folder.path / "tests" / "test_tiny.py").write_text(
-        "import pytest\n\n\ndef test_good():\n    pass\n\n\ndef test_bad():\n    assert 1 == 2\n\n\n"
-        "@pytest.mark.slow\ndef test_skipped():\n    pytest.skip()\n"
-    )
-    shutil.rmtree(folder.path / "vidgen_tf")
-    code = (
-        "import os\nimport sys\n\nos.environ['KERAS_BACKEND'], os.environ['VIDGEN_QUIET'], sys.prefix == os.environ['EXPECTED']"
-    )
-    cell = nbformat.v4.new_code_cell(code, execution_count=1, id="a")
-    cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "('tensorflow', '1', True)"}, execution_count=1)]
-    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": spec}), folder.path / "notebooks" / "00_tiny.ipynb"
-    )
-    decoy = folder.tools / "decoy" / "kernels" / "python3"  # another Python's kernel of the same name
-    decoy.mkdir(parents=True)
-    (decoy / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "decoy", "language": "python"}')
-    folder.current = {"VIDGEN_ENV": "current", "EXPECTED": sys.prefix, "JUPYTER_PATH": str(folder.tools / "decoy")}
-    return folder
+def test_a_second_install_is_refused_on_windows_too(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("course", ROOT / "course.py")
+    course = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(course)
+    asked = []
 
+    def locking(handle, mode, count):
+        asked.append((os.lseek(handle, 0, os.SEEK_CUR), mode, count))
+        if len(asked) > 1:
+            raise OSError(36, "Resource deadlock avoided")
 
-def rows(out):
-    """The summary: part -> whether it was all right."""
-    table = out[out.rindex("part  ") :].splitlines()[1:]
-    return {line[:14].strip(): line.split()[-1] for line in table if line and line[-1] in "sO"}
-
-
-def test_the_test_command_goes_on_after_a_failure_and_counts_everything(project):
-    done = project.call("test", **project.current)
-    assert done.out.splitlines()[-1] == "2 passed, 1 failed, 1 skipped"
-    assert rows(done.out) == {"ruff check": "yes", "ruff format": "yes", "unit tests": "NO", "notebooks": "yes"}, done.out
-    assert done.returncode == 1
-
-
-def test_the_test_command_passes_options_on(project):
-    good = project.call("test", "--deselect", "tests/test_tiny.py::test_bad", "-k", "good", **project.current)
-    assert good.out.splitlines()[-1] == "1 passed, 0 failed" and good.returncode == 0  # no notebook matches: no failure
-    quick = project.call("test", "--fast", **project.current)
-    assert quick.out.splitlines()[-1] == "1 passed, 1 failed" and set(rows(quick.out)) == {
-        "ruff check",
-        "ruff format",
-        "unit tests",
-    }
-
-
-def test_the_test_command_fails_where_no_test_ran(project):
-    tests = str(project.path / "tests")
-    nothing = project.call("test", tests, "-k", "nothing_like_it", **project.current)
-    assert nothing.out.splitlines()[-1] == "0 passed, 0 failed" and nothing.returncode == 1
-    assert rows(nothing.out) == {"unit tests": "NO"}  # only the path that was given
-    broken = project.call("test", tests, "--no-such-option", **project.current)
-    assert broken.out.splitlines()[-1] == "0 passed, 1 failed" and broken.returncode == 1
-
-
-def test_the_test_command_runs_only_the_paths_it_is_given(project):
-    notebook = os.path.relpath(project.path / "notebooks" / "00_tiny.ipynb", project.tools)  # as seen from where it is called
-    changed = project.call("test", notebook, **project.current | {"EXPECTED": "another"})
-    assert changed.out.splitlines()[-1] == "0 passed, 1 failed" and rows(changed.out) == {"notebooks": "NO"}
+    monkeypatch.setattr(course, "fcntl", None)
+    monkeypatch.setattr(course, "msvcrt", types.SimpleNamespace(locking=locking, LK_NBLCK=2), raising=False)
+    path = tmp_path / "install.log"
+    path.write_text("an older log")
+    with path.open("ab") as log:
+        course._refuse_second(log)
+        assert asked == [(course.LOCKED_BYTE, 2, 1)] and course.LOCKED_BYTE > 1e9, "far from what is written"
+        log.seek(0)  # as _install does
+        log.truncate()
+        os.write(log.fileno(), b"new")  # as an installer does that inherits it
+        with pytest.raises(SystemExit, match="Another install into .venv is under way: wait"):
+            course._refuse_second(log)
+    assert path.read_text() == "new"

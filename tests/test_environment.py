@@ -126,6 +126,15 @@ def test_conda_gets_the_same_python():
     assert CONDA["name"] == PROJECT["name"] and CONDA["variables"] == {"VIDGEN_ENV": "current"}
 
 
+def test_a_wheel_holds_every_file_of_the_package():
+    """Modules come along by themselves, every other file by a pattern of pyproject.toml."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["vidgen_tf"]
+    packed = {path for pattern in patterns for path in (ROOT / "vidgen_tf").glob(pattern)}
+    files = {path for path in (ROOT / "vidgen_tf").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path.relative_to(ROOT).as_posix() for path in files - packed if path.suffix != ".py"} == set()
+    assert ROOT / "vidgen_tf/coursebook/templates/page.html.j2" in packed
+
+
 def test_keras_and_tensorflow_have_the_ranges_that_the_course_was_written_for():
     ranges = {canonicalize_name(r.name): r.specifier for r in direct_requirements()}
     assert "3.15.0" in ranges["keras"] and "3.14.9" not in ranges["keras"]

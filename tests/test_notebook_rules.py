@@ -5,6 +5,7 @@ keeps all of them and on one that breaks it, and then on each notebook of the co
 """
 
 import ast
+import functools
 import itertools
 import re
 import symtable
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import nbformat.v4 as v4
 import pytest
+from toy_notebooks import good_notebook
 
-from vidgen_tf.coursebook.notebook import IGNORED, MAX_BYTES, as_text, normalize, read, source_text
+from vidgen_tf.coursebook.notebook import IGNORED, MAX_BYTES, as_text, code_cells, normalize, read
 from vidgen_tf.coursebook.pages import self_contained
 from vidgen_tf.coursebook.student import write_versions
 
@@ -72,12 +74,7 @@ def source_cells_equal_the_package(notebook):
 
 
 def definitions_of_the_package_are_imported(notebook):
-    package = {
-        name: path.relative_to(ROOT)
-        for path in (ROOT / "vidgen_tf").rglob("*.py")
-        for name in defined_names(path.read_text(encoding="utf-8"))
-        if not name.startswith("_")
-    }
+    package = package_definitions()
     for cell in code_cells(notebook):
         if "source" not in cell.metadata:
             for name in defined_names(plain_python(cell)) & package.keys():
@@ -232,46 +229,6 @@ def symbols_defined_twice(course):
     }
     for (a, ours), (b, theirs) in itertools.combinations(definitions.items(), 2):
         yield from (f"{symbol} is defined in {a} and in {b}: define it once" for symbol in sorted(ours & theirs))
-
-
-def good_notebook():
-    """A notebook that keeps every rule."""
-    leads = "**You will be able to**\n\n- see\n- say\n- do\n\n**You need first** nothing\n\n"
-    leads += "**Time**: about 30 seconds on two CPU cores\n\n**The number to reach**: 3"
-    source = v4.new_code_cell(source_text("vidgen_tf.errors:CourseError"), metadata={"source": "vidgen_tf.errors:CourseError"})
-    trained = v4.new_code_cell("import random\n\n\nloss = random.random()\nSTEPS = 3\nprint(loss)", metadata={"tags": [IGNORED]})
-    check = v4.new_code_cell(
-        "def double(x):\n    return [x for _ in range(2 * STEPS)]\n\n\n"
-        "total = sum([loss * x for x in double(1)])\nassert total < 7, loss"
-    )
-    cells = [v4.new_markdown_cell("# 07 · A title\n\n" + leads), source, trained, check]
-    cells.append(v4.new_markdown_cell("With $x_t \\leq 1$ and `$\\code$`. " + "Some more words of prose are here. " * 80))
-    for i, heading in enumerate(CLOSING):
-        text = {"Check yourself": "<details>answer</details>\n" * 5, "References": "Doe, 2020, A title."}.get(heading, "")
-        cells.append(v4.new_markdown_cell(f"## {heading}\n\n{text}"))
-        cells += [cell for k in range(3) for cell in exercise(f"task-{k}")] if i == 2 else []
-    notebook = v4.new_notebook(cells=cells)
-    notebook.metadata.vidgen = {"minutes": 0.5}
-    normalize(notebook)
-    for i, cell in enumerate(code_cells(notebook), 1):
-        cell.execution_count = i
-    return notebook
-
-
-def exercise(name):
-    common = {"schema_version": 3, "task": False, "grade_id": name}
-    solution = {**common, "grade": False, "solution": True, "locked": False}
-    grader = {**common, "grade": True, "solution": False, "locked": True, "points": 1, "grade_id": name + "-test"}
-    answer = name.replace("-", "_")
-    return [
-        v4.new_code_cell(
-            f"### BEGIN SOLUTION\n{answer} = 1\n### END SOLUTION\nassert True\n{answer}", metadata={"nbgrader": solution}
-        ),
-        v4.new_code_cell(
-            f"assert {answer}, 'say one'\n### BEGIN HIDDEN TESTS\nassert {answer} < 2, 'less'\n### END HIDDEN TESTS",
-            metadata={"nbgrader": grader},
-        ),
-    ]
 
 
 def replace(number, old, new):
@@ -431,10 +388,6 @@ def test_no_symbol_is_defined_in_two_notebooks():
     assert list(symbols_defined_twice({path.stem: read(path) for path in COURSE})) == []
 
 
-def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
 def code_lines(cell):
     return [line for line in cell.source.splitlines() if line.strip()]
 
@@ -447,6 +400,13 @@ def plain_python(cell):
 def defined_names(source):
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return {node.name for node in ast.parse(source).body if isinstance(node, kinds)}
+
+
+@functools.cache
+def package_definitions():
+    """Name -> file of every public function and class of the package."""
+    modules = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in (ROOT / "vidgen_tf").rglob("*.py")}
+    return {name: path for path, text in modules.items() for name in defined_names(text) if not name.startswith("_")}
 
 
 def without_docstrings(node):

@@ -39,14 +39,6 @@ def table(out):
     return {line[:2]: line.split()[-1] for line in out[out.index("no.") :].splitlines() if re.match(r"\d\d ", line)}
 
 
-@pytest.fixture(autouse=True)
-def sigint_is_open():
-    """A shell that starts the tests in the background has it ignored, and what they start inherits that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_find_takes_numbers_in_any_spelling_and_keeps_the_order_of_the_course(tmp_path):
     with pytest.raises(CourseError, match="no notebook in"):
         find([], tmp_path)

@@ -1,7 +1,6 @@
 """Executes notebooks, each in a kernel of its own: copies into a folder of results, none twice from the same sources."""
 
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -157,9 +156,8 @@ def _fingerprint(notebook, surroundings):
 
 def _surroundings(budget):
     """Changes with the budget, the package, its weights and data included, and the versions of what is installed."""
-    digest = hashlib.sha256(f"{budget} {sys.version}".encode())
-    for line in sorted({f"{found.name} {found.version}" for found in importlib.metadata.distributions()}):
-        digest.update(line.encode())
+    installed = {found.name for folder in sys.path for found in Path(folder).glob("*.dist-info")}  # numpy-2.3.1.dist-info
+    digest = hashlib.sha256(f"{budget} {sys.version} {sorted(installed)}".encode())
     package = Path(__file__).parents[1]
     for path in sorted(package.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:

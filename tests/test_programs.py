@@ -1,0 +1,136 @@
+"""course.py lab and test, in a folder of their own."""
+
+import ast
+import json
+import os
+import sys
+
+import nbformat
+import pytest
+from toy_course import Folder
+
+posix = pytest.mark.skipif(os.name == "nt", reason="signals to a process are POSIX")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+LAB = """
+import json, os, signal, sys, time
+print(json.dumps([os.getcwd(), sys.argv[1:]]), flush=True)
+if "--ctrl-c" in sys.argv:
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(0.2)
+sys.exit(0 if "--good" in sys.argv else 3)
+"""
+
+
+def test_lab_opens_the_notebooks_on_this_machine_only_with_its_token(folder):
+    (folder.path / "jupyterlab.py").write_text(LAB)
+    opened = folder.call("lab", "--no-browser", "--port=8899", "--good", VIDGEN_ENV="current")
+    where, arguments = json.loads(opened.out)
+    assert where == str(folder.path) and arguments[-1] == str(folder.path / "notebooks") and opened.returncode == 0
+    assert arguments[2:-1] == ["--no-browser", "--port=8899", "--good"]
+    assert arguments[:2] == ["--ServerApp.ip=localhost", "--ServerApp.answer_yes=True"]  # no word on a token: Jupyter makes one
+    assert folder.call("lab", VIDGEN_ENV="current").returncode == 1
+
+
+@posix
+def test_ctrl_c_ends_lab_quietly(folder):
+    (folder.path / "jupyterlab.py").write_text(LAB)
+    closed = folder.call("lab", "--ctrl-c", VIDGEN_ENV="current")
+    assert (closed.returncode, closed.err, len(closed.out.splitlines())) == (0, "", 1)
+
+
+@pytest.fixture
+def project(folder):
+    """A tiny project: a test that passes, one that fails, one that is skipped, and a notebook that knows its kernel."""
+    (folder.path / "tests").mkdir()
+    (folder.path / "tests" / "test_tiny.py").write_text(
+        "import pytest\n\n\ndef test_good():\n    pass\n\n\ndef test_bad():\n    assert 1 == 2\n\n\n"
+        "@pytest.mark.slow\ndef test_skipped():\n    pytest.skip()\n"
+    )
+    code = (
+        "import os\nimport sys\n\nos.environ['KERAS_BACKEND'], os.environ['VIDGEN_QUIET'], sys.prefix == os.environ['EXPECTED']"
+    )
+    cell = nbformat.v4.new_code_cell(code, execution_count=1, id="a")
+    cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "('tensorflow', '1', True)"}, execution_count=1)]
+    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": spec}), folder.path / "notebooks" / "00_tiny.ipynb"
+    )
+    decoy = folder.tools / "decoy" / "kernels" / "python3"  # another Python's kernel of the same name
+    decoy.mkdir(parents=True)
+    (decoy / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "decoy", "language": "python"}')
+    folder.current = {"VIDGEN_ENV": "current", "EXPECTED": sys.prefix, "JUPYTER_PATH": str(folder.tools / "decoy")}
+    return folder
+
+
+def rows(out):
+    """The summary: part -> whether it was all right."""
+    table = out[out.rindex("part  ") :].splitlines()[1:]
+    return {line[:14].strip(): line.split()[-1] for line in table if line and line[-1] in "sO"}
+
+
+def test_the_test_command_goes_on_after_a_failure_and_counts_everything(project):
+    done = project.call("test", **project.current)
+    assert done.out.splitlines()[-1] == "2 passed, 1 failed, 1 skipped"
+    assert rows(done.out) == {"ruff check": "yes", "ruff format": "yes", "unit tests": "NO", "notebooks": "yes"}, done.out
+    assert done.returncode == 1
+
+
+# Stand-ins that say how they were called, and end as they are told to: how pytest takes options is its own affair.
+LINTER = "import sys\nprint('CALLED', sys.argv[1:])\n"
+PYTEST = """
+import json, os, sys
+print("CALLED", sys.argv[1:-1])
+status, passed, failed = json.loads(os.environ["NBVAL" if "--nbval" in sys.argv else "UNIT"])
+if passed + failed:
+    report = sys.argv[-1].removeprefix("--junitxml=")
+    suite = f'<testsuite tests="{passed + failed}" failures="{failed}" errors="0" skipped="0"/>'
+    open(report, "w").write(f"<testsuites>{suite}</testsuites>")
+sys.exit(status)
+"""
+
+
+def calls_of_test(folder, *arguments, unit=(0, 2, 0), nbval=(0, 1, 0)):
+    """What `course.py test` ends with, and the arguments of the programs that it ran. The numbers: status, passed, failed."""
+    (folder.path / "ruff.py").write_text(LINTER)
+    (folder.path / "pytest.py").write_text(PYTEST)
+    done = folder.call("test", *arguments, VIDGEN_ENV="current", UNIT=json.dumps(unit), NBVAL=json.dumps(nbval))
+    done.calls = [ast.literal_eval(line[7:]) for line in done.out.splitlines() if line.startswith("CALLED ")]
+    return done
+
+
+def test_the_test_command_passes_options_on(folder):
+    options = ["--deselect", "tests/test_tiny.py::test_bad", "-k", "good"]
+    good = calls_of_test(folder, *options, nbval=(5, 0, 0))
+    assert good.out.splitlines()[-1] == "2 passed, 0 failed" and good.returncode == 0  # no notebook matches: no failure
+    check, layout, unit, nbval = good.calls
+    assert (check, layout) == (["check", str(folder.path)], ["format", "--check", str(folder.path)])
+    assert unit == [*options, str(folder.path / "tests")]
+    assert nbval[0] == "--nbval" and nbval[-5:] == [*options, str(folder.path / "notebooks")]
+    quick = calls_of_test(folder, "--fast", unit=(1, 1, 1))
+    assert quick.out.splitlines()[-1] == "1 passed, 1 failed" and quick.returncode == 1
+    assert set(rows(quick.out)) == {"ruff check", "ruff format", "unit tests"}
+    assert quick.calls[2] == ["-m", "not slow", str(folder.path / "tests")]
+
+
+def test_the_test_command_fails_where_no_test_ran(folder):
+    tests = folder.path / "tests"
+    tests.mkdir()
+    nothing = calls_of_test(folder, str(tests), "-k", "nothing_like_it", unit=(5, 0, 0))
+    assert nothing.out.splitlines()[-1] == "0 passed, 0 failed" and nothing.returncode == 1
+    assert rows(nothing.out) == {"unit tests": "NO"} and nothing.calls == [["-k", "nothing_like_it", str(tests)]]
+    broken = calls_of_test(folder, str(tests), "--no-such-option", unit=(4, 0, 0))
+    assert broken.out.splitlines()[-1] == "0 passed, 1 failed" and broken.returncode == 1
+
+
+def test_the_test_command_runs_only_the_paths_it_is_given(folder):
+    notebook = folder.path / "notebooks" / "00_tiny.ipynb"
+    as_seen_by_the_caller = os.path.relpath(notebook, folder.tools)
+    changed = calls_of_test(folder, as_seen_by_the_caller, nbval=(1, 0, 1))
+    assert changed.out.splitlines()[-1] == "0 passed, 1 failed" and rows(changed.out) == {"notebooks": "NO"}
+    assert [call[-1] for call in changed.calls] == [str(notebook)]
