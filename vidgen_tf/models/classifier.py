@@ -1,35 +1,49 @@
-"""Classifier of frames: its predictions label generated frames, its features compare distributions."""
+"""Convolutional classifier of frames: its predictions label generated frames, its features compare distributions of frames."""
 
 import dataclasses
+
 import keras
 from keras import layers
+
+from ..errors import CourseError
 from ..layers import RandomAffine
+from .base import Config
 
 
-@dataclasses.dataclass(is_static=True)
-class ClassifierConfig:
-    """Sizes of a judge."""
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+@dataclasses.dataclass(frozen=True)
+class ClassifierConfig(Config):
+    """Sizes of a classifier of frames.
+
+    Raises:
+        CourseError: a size that is no whole number or below 1, or frames that aren't square.
+    """
 
     shape: tuple[int, int, int]  # height, width, channels of a frame
-    classes: dict[str, int]  # what is predict_probabilities -> number of classes
-    filters: tuple[int, ...] = (32, 64, 96)  # of each pair of convolutions; the second one halves the frame
-    features: int = 64  # numbers that describe a frame before it is predict_probabilities
-    bend: float = 0.15  # training frames are turned, resized and slanted by up to this much,
-    shift: float = 0.08  # and moved by up to this share of their side
+    classes: dict[str, int]  # attribute -> number of its classes
+    filters: tuple[int, ...] = (32, 64, 96)  # of each pair of convolutions; the second one halves the feature map
+    feature_dim: int = 64
+    max_affine: float = 0.15  # data augmentation: largest change of an entry of the affine matrix,
+    max_shift: float = 0.08  # and largest translation, as a share of the image size
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.shape[0] != self.shape[1]:
+            raise CourseError(f"A classifier needs square frames, got shape={self.shape}: crop them first.")
 
 
 def build_classifier(config):
-    """A convolutional classifier with one output for each thing it judges.
+    """A convolutional network with one softmax classifier per attribute on shared features.
 
     Args:
         config: `ClassifierConfig`.
 
     Returns:
-        `keras.Model` from float32 `(B, H, W, C)` in [-1, 1] to a dict: logits `(B, classes)` under each name of
-        `config.classes`, and `(B, features)` under "features", of mean about 0 and variance about 1 over real frames.
+        `keras.Model` from float32 `(B, H, W, C)` in [-1, 1] to a dict of float32: logits `(B, classes)` under each name of
+        `config.classes`, and `(B, feature_dim)` under "features", of mean about 0 and variance about 1 over real frames.
     """
     frame = keras.Input(config.shape, name="frame")
-    x = RandomAffine(config.bend, config.shift, seed=1)(frame)
+    x = RandomAffine(config.max_affine, config.max_shift, seed=1)(frame)
     for filters in config.filters:
         for strides in (1, 2):
             x = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)(x)
@@ -37,8 +51,8 @@ def build_classifier(config):
             x = layers.ReLU()(x)
     x = layers.Flatten()(x)  # (B, H/8, W/8, filters) -> (B, H/8*W/8*filters)
     x = layers.Dropout(0.1, seed=2)(x)
-    x = layers.Dense(config.features, use_bias=False)(x)
-    features = layers.BatchNormalization(center=False, scale=False)(x)
+    x = layers.Dense(config.feature_dim, use_bias=False)(x)
+    features = layers.BatchNormalization(center=False, scale=False, dtype="float32")(x)
     x = layers.ReLU()(features)
-    judgements = {name: layers.Dense(classes, name=name)(x) for name, classes in config.classes.items()}
-    return keras.Model(frame, judgements | {"features": features}, name="judge")
+    logits = {name: layers.Dense(classes, name=name, dtype="float32")(x) for name, classes in config.classes.items()}
+    return keras.Model(frame, logits | {"features": features}, name="classifier")

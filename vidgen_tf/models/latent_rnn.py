@@ -1,192 +1,202 @@
 """Recurrent models of latent trajectories: a deterministic GRU, and stochastic video generation with a learned prior (SVG-LP)."""
 
 import dataclasses
+
 import keras
 import numpy as np
 from keras import layers, ops
+
 from ..errors import CourseError, check_whole
 from ..layers import LatentNormalization
+from .base import Config, ConfiguredModel
 from .vae import reparameterise
 
 
-@dataclasses.dataclass(is_static=True)
-class LatentRNNConfig:
-    """Sizes of this chapter's recurrent models. The last three are the stochastic model's."""
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+@dataclasses.dataclass(frozen=True)
+class LatentRNNConfig(Config):
+    """Sizes of the recurrent models; the last three are the stochastic model's."""
 
-    latent_dim: int = 32  # numbers that stand for one frame
-    units: int = 256  # numbers that the predictor remembers
-    noise: float = 0.2  # deviation of the noise on the past in training: practice in mending one's own errors
-    z_dim: int = 4  # random numbers for each frame
-    belief_units: int = 128  # numbers that the prior and the posterior remember, each
-    beta: float = 0.5  # weight of the KL divergence
+    latent_dim: int = 32
+    hidden_dim: int = 256  # units of the predictor's GRU
+    input_noise_std: float = 0.2  # of Gaussian noise on the context latents in training, against exposure bias
+    z_dim: int = 4  # dimensions of the stochastic latent of a frame
+    gaussian_hidden_dim: int = 128  # units of the prior's and of the posterior's GRU
+    beta: float = 0.5  # weight of the KL term
 
 
 def build_predictor(config, z_dim=0):
-    """A GRU that reads a path frame by frame, and two dense layers that say each time where it goes next.
+    """A GRU over a latent trajectory and two dense layers that predict the next latent at each time step.
 
     Args:
         config: `LatentRNNConfig`.
-        z_dim: random numbers that it is given for each next frame, 0 for a deterministic predictor.
+        z_dim: int, dimensions of the stochastic latent of each next frame; 0 for a deterministic predictor.
 
     Returns:
-        `keras.Model` from [path float `(B, T, latent_dim)`, z `(B, T, z_dim)` (only where z_dim > 0), state `(B, units)`] to the
-        predicted frames `(B, T, latent_dim)`, each from those up to its own place, and the state after the last one.
+        `keras.Model` from [latents float `(B, T, latent_dim)`, z `(B, T, z_dim)` (only where z_dim > 0), state `(B, hidden_dim)`]
+        to the predictions float32 `(B, T, latent_dim)`, causal in time, and the state after the last frame.
     """
-    path = keras.Input((None, config.latent_dim), name="path")
+    latents = keras.Input((None, config.latent_dim), name="latents")
     z = keras.Input((None, z_dim), name="z")
-    state = keras.Input((config.units,), name="state")
-    x = layers.GaussianNoise(config.noise, seed=1)(path)  # in training only
-    seen = layers.Concatenate()([x, z]) if z_dim else x
-    memory = layers.GRU(config.units, return_sequences=True, return_state=True)
-    hidden, after = memory(seen, initial_state=state)
-    hidden = layers.Dense(config.units, activation="relu")(hidden)
-    following = layers.Dense(config.latent_dim)(hidden)  # (B, T, units) -> (B, T, latent_dim)
-    return keras.Model([path, z, state] if z_dim else [path, state], [following, after], name="predictor")
+    state = keras.Input((config.hidden_dim,), name="state")
+    x = layers.GaussianNoise(config.input_noise_std, seed=1)(latents)  # in training only
+    x = layers.Concatenate()([x, z]) if z_dim else x
+    gru = layers.GRU(config.hidden_dim, return_sequences=True, return_state=True)
+    hidden, new_state = gru(x, initial_state=state)
+    hidden = layers.Dense(config.hidden_dim, activation="relu")(hidden)
+    prediction = layers.Dense(config.latent_dim, dtype="float32")(hidden)  # (B, T, hidden) -> (B, T, latent_dim)
+    return keras.Model([latents, z, state] if z_dim else [latents, state], [prediction, new_state], name="predictor")
 
 
 def build_gaussian_gru(config, name):
-    """A GRU that reads a path frame by frame and answers each time with a Gaussian of z.
+    """A GRU over a latent trajectory that outputs a Gaussian of the stochastic latent z at each time step.
 
     Args:
         config: `LatentRNNConfig`.
-        name: "prior" or "posterior".
+        name: str, "prior" or "posterior".
 
     Returns:
-        `keras.Model` from [path float `(B, T, latent_dim)`, state `(B, belief_units)`] to z_mean and z_log_var `(B, T, z_dim)`,
-        each from the frames up to its own place, and the state after the last one.
+        `keras.Model` from [latents float `(B, T, latent_dim)`, state `(B, gaussian_hidden_dim)`] to z_mean and z_log_var, float32
+        `(B, T, z_dim)` each, causal in time, and the state after the last frame.
     """
-    path = keras.Input((None, config.latent_dim), name="path")
-    state = keras.Input((config.belief_units,), name="state")
-    x = layers.GaussianNoise(config.noise, seed=2)(path) if name == "prior" else path
-    memory = layers.GRU(config.belief_units, return_sequences=True, return_state=True)
-    hidden, after = memory(x, initial_state=state)
-    z_mean, z_log_var = (layers.Dense(config.z_dim, name=part)(hidden) for part in ("z_mean", "z_log_var"))
-    return keras.Model([path, state], [z_mean, z_log_var, after], name=name)
+    latents = keras.Input((None, config.latent_dim), name="latents")
+    state = keras.Input((config.gaussian_hidden_dim,), name="state")
+    x = layers.GaussianNoise(config.input_noise_std, seed=2)(latents) if name == "prior" else latents
+    gru = layers.GRU(config.gaussian_hidden_dim, return_sequences=True, return_state=True)
+    hidden, new_state = gru(x, initial_state=state)
+    names = "z_mean", "z_log_var"
+    z_mean, z_log_var = (layers.Dense(config.z_dim, name=part, dtype="float32")(hidden) for part in names)
+    return keras.Model([latents, state], [z_mean, z_log_var, new_state], name=name)
 
 
 def from_zero_state(network, *inputs, training=False):
-    """Runs a recurrent network from a state of zeros: it has read nothing yet.
+    """Runs a recurrent network from the zero initial state.
 
     Args:
         network: model of `build_predictor` or `build_gaussian_gru`.
-        *inputs: float `(B, T, ...)`, all that it takes but the state.
-        training: whether noise is added to what it reads.
+        *inputs: float `(B, T, ...)`, all its inputs but the state.
+        training: bool, whether input noise is added.
 
     Returns:
-        list of its outputs; the last one is its state after the last frame.
+        list of its outputs; the last one is the state after the last frame.
     """
     units = network.input_shape[-1][-1]
     return network([*inputs, ops.zeros((ops.shape(inputs[0])[0], units))], training=training)
 
 
-def latent_error(following, predicted):
+def latent_error(target, prediction):
     """Squared error of each predicted latent, summed over its dimensions.
 
     Args:
-        following: float `(B, T, latent_dim)`, standardised, what came next.
-        predicted: float of the same shape.
+        target: float `(B, T, latent_dim)`, normalised.
+        prediction: float of the same shape.
 
     Returns:
         float `(B, T)`.
     """
-    return ops.sum(ops.square(following - predicted), axis=-1)
+    return ops.sum(ops.square(target - prediction), axis=-1)
 
 
 def kl_divergence(q_mean, q_log_var, p_mean, p_log_var):
-    """Kullback-Leibler divergence of Gaussians q from Gaussians p, for each dimension on its own.
+    """Kullback-Leibler divergence of Gaussians q from Gaussians p, for each dimension.
 
     Args:
         q_mean, q_log_var: float, mean and logarithm of the variance of q.
         p_mean, p_log_var: float of the same shape, those of p.
 
     Returns:
-        float of that shape, at least 0, in nats.
+        float of the same shape, at least 0, in nats.
     """
     ratio = ops.exp(q_log_var - p_log_var)
     return 0.5 * (ratio + ops.square(q_mean - p_mean) * ops.exp(-p_log_var) - 1 - q_log_var + p_log_var)
 
 
-class LatentGRU(keras.Model):
-    """A deterministic predictor: one next frame for one past.
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class LatentGRU(ConfiguredModel):
+    """A deterministic recurrent predictor in latent space: the conditional mean of the next latent.
 
     Args:
         config: `LatentRNNConfig`.
 
     Call arguments:
-        latents: float `(B, T, latent_dim)`, of whole clips.
-        training: whether noise is added to what it reads.
+        latents: float `(B, T, latent_dim)`, latent trajectories of whole clips.
+        training: bool, whether noise is added to the context latents.
 
     Output shape:
-        `(B, T-1, latent_dim)`: standardised frames 1 to T-1, each predicted from the true frames before it.
+        `(B, T-1, latent_dim)`, float32: normalised latents of frames 1 to T-1, each predicted from the true ones before it
+        (teacher forcing).
 
     References:
-        Cho and others, 2014, "Learning phrase representations using RNN encoder-decoder for statistical machine translation".
+        Cho et al., 2014, "Learning phrase representations using RNN encoder-decoder for statistical machine translation".
     """
 
     def __init__(self, config):
         super().__init__(name="latent_gru")
-        self.config, self.scale = config, LatentNormalization(config.latent_dim)
+        self.config, self.normalization = config, LatentNormalization(config.latent_dim, dtype="float32")
         self.predictor = build_predictor(config)
-        self.built = True
+        self.normalization.build((None, None, config.latent_dim))
+        self.build((None, None, config.latent_dim))
 
     def call(self, latents, training=False):
-        """Next frames, from true pasts."""
-        return from_zero_state(self.predictor, self.scale(latents)[:, :-1], training=training)[0]
+        """Predictions of the next latents, with teacher forcing."""
+        return from_zero_state(self.predictor, self.normalization(latents)[:, :-1], training=training)[0]
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        """Squared error of the next frame, summed over latent dimensions, mean over clips and frames.
+        """Squared error of the next latent, summed over its dimensions, mean over clips and frames.
 
         Args:
-            x: float `(B, T, latent_dim)`, clips.
-            y: unused: a clip is its own target.
+            x: float `(B, T, latent_dim)`, latent trajectories.
+            y: unused: a trajectory is its own target.
             y_pred: float `(B, T-1, latent_dim)`, what `call` returned for them.
             sample_weight: unused.
             training: unused.
 
         Returns:
-            scalar.
+            float scalar.
         """
-        return ops.mean(latent_error(self.scale(x)[:, 1:], y_pred))
+        return ops.mean(latent_error(self.normalization(x)[:, 1:], y_pred))
 
-    def rollout(self, latents, frames):
-        """Goes on from the past, each prediction being part of the past of the next one.
+    def rollout(self, latents, num_frames):
+        """Predicts the latents that follow a context, free-running: each prediction is the input of the next one.
 
         Args:
-            latents: float `(B, T, latent_dim)`, the past.
-            frames: how many to add.
+            latents: float `(B, T, latent_dim)`, of the context frames.
+            num_frames: int, how many to predict.
 
         Returns:
-            float array `(B, frames, latent_dim)`.
+            float32 array `(B, num_frames, latent_dim)`.
 
         Raises:
             CourseError: see `check_context`.
         """
-        check_context(latents, frames, self.config)
-        following, state = from_zero_state(self.predictor, self.scale(latents))
-        made = [following[:, -1:]]  # what comes after the past
-        while len(made) < frames:
-            following, state = self.predictor([made[-1], state])  # it now reads its own frames, one by one
-            made.append(following)
-        return ops.convert_to_numpy(self.scale.undo(ops.concatenate(made, axis=1)))
+        check_context(latents, num_frames, self.config)
+        prediction, state = from_zero_state(self.predictor, self.normalization(latents))
+        predictions = [prediction[:, -1:]]  # of the frame that follows the context
+        while len(predictions) < num_frames:
+            prediction, state = self.predictor([predictions[-1], state])
+            predictions.append(prediction)
+        return ops.convert_to_numpy(self.normalization.denormalize(ops.concatenate(predictions, axis=1)))
 
 
-class LatentSVG(keras.Model):
-    """Stochastic video generation with a learned prior: a predictor that is told the news in some z.
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class LatentSVG(ConfiguredModel):
+    """Stochastic video generation with a learned prior (SVG-LP), in latent space.
 
-    In training z comes from a posterior that has seen the very frame to be predicted; a prior that has not learns to foretell
-    what the posterior will say, and stands in for it where there is no such frame yet.
+    A predictor is conditioned on a stochastic latent z of each next frame. In training z is a sample of the posterior network,
+    which reads that frame too; a prior network, which reads the frames before it only, is trained to match the posterior by a KL
+    term and replaces it at generation.
 
     Args:
         config: `LatentRNNConfig`.
-        seed: of the draws in training.
+        seed: int, of the samples of z in training.
 
     Call arguments:
-        latents: float `(B, T, latent_dim)`, of whole clips.
-        training: whether z is drawn from the posterior and noise added to the past; else z is the prior's mean, which knows no
-            more than the past.
+        latents: float `(B, T, latent_dim)`, latent trajectories of whole clips.
+        training: bool; True samples z from the posterior and adds noise to the context latents, False takes the prior's mean.
 
     Output shape:
-        `(B, T-1, latent_dim)`: standardised frames 1 to T-1, each predicted from the true frames before it.
+        `(B, T-1, latent_dim)`, float32: normalised latents of frames 1 to T-1, each predicted from the true ones before it
+        (teacher forcing). The KL term is in `losses`.
 
     References:
         Denton and Fergus, 2018, "Stochastic video generation with a learned prior".
@@ -194,134 +204,133 @@ class LatentSVG(keras.Model):
 
     def __init__(self, config, seed=0):
         super().__init__(name="latent_svg")
-        self.config, self.seed_generator = config, keras.random.SeedGenerator(seed)
-        self.scale, self.predictor = LatentNormalization(config.latent_dim), build_predictor(config, config.z_dim)
-        self.prior, self.posterior = build_gaussian_gru(config, "prior"), build_gaussian_gru(config, "posterior")
+        self.config, self.seed = config, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.normalization = LatentNormalization(config.latent_dim, dtype="float32")
+        self.predictor = build_predictor(config, config.z_dim)
+        self.prior, self.posterior = (build_gaussian_gru(config, name) for name in ("prior", "posterior"))
         self.trackers = [keras.metrics.Mean(name=name) for name in ("prediction_loss", "kl_loss")]
-        self.built = True
+        self.normalization.build((None, None, config.latent_dim))
+        self.build((None, None, config.latent_dim))
 
-    @property
-    def metrics(self):
-        """The running means of both terms of the loss; Keras resets them at each entry of the history."""
-        return self.trackers
-
-    def beliefs(self, latents, training=False):
-        """What the prior and the posterior say of z, for frames 1 to T-1.
+    def prior_and_posterior(self, latents, training=False):
+        """The Gaussians of z of the prior and of the posterior, for frames 1 to T-1.
 
         Args:
-            latents: float `(B, T, latent_dim)`, of whole clips.
-            training: whether noise is added to what the prior reads.
+            latents: float `(B, T, latent_dim)`, latent trajectories of whole clips.
+            training: bool, whether noise is added to the prior's input.
 
         Returns:
-            (z_mean, z_log_var) of the prior, which has read the frames before, and (z_mean, z_log_var) of the posterior, which
-            has read the frame itself too; each `(B, T-1, z_dim)`.
+            (z_mean, z_log_var) of the prior, given the frames before, and (z_mean, z_log_var) of the posterior, given the frame
+            itself too; float32 `(B, T-1, z_dim)` each.
         """
-        path = self.scale(latents)
-        *prior, _ = from_zero_state(self.prior, path[:, :-1], training=training)
-        *posterior, _ = from_zero_state(self.posterior, path, training=training)
+        normalized = self.normalization(latents)
+        *prior, _ = from_zero_state(self.prior, normalized[:, :-1], training=training)
+        *posterior, _ = from_zero_state(self.posterior, normalized, training=training)
         return prior, [part[:, 1:] for part in posterior]
 
     def call(self, latents, training=False):
-        """Next frames, from true pasts."""
-        prior, posterior = self.beliefs(latents, training)
-        self.kl = ops.mean(ops.sum(kl_divergence(*posterior, *prior), axis=-1))
+        """Predictions of the next latents, with teacher forcing."""
+        prior, posterior = self.prior_and_posterior(latents, training)
+        self.add_loss(ops.mean(ops.sum(kl_divergence(*posterior, *prior), axis=-1)))
         z = reparameterise(*posterior, self.seed_generator) if training else prior[0]
-        return from_zero_state(self.predictor, self.scale(latents)[:, :-1], z, training=training)[0]
+        return from_zero_state(self.predictor, self.normalization(latents)[:, :-1], z, training=training)[0]
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        """Squared error summed over latent dimensions, plus beta times the divergence, summed likewise.
+        """The negative evidence lower bound, with the KL term weighted by beta.
 
         Args:
-            x: float `(B, T, latent_dim)`, clips.
-            y: unused: a clip is its own target.
+            x: float `(B, T, latent_dim)`, latent trajectories.
+            y: unused: a trajectory is its own target.
             y_pred: float `(B, T-1, latent_dim)`, what `call` returned for them.
             sample_weight: unused.
             training: unused.
 
         Returns:
-            scalar.
+            float scalar: squared error summed over latent dimensions plus beta times the KL divergence of the posterior from the
+            prior, summed over the dimensions of z; mean over clips and frames.
         """
-        error = ops.mean(latent_error(self.scale(x)[:, 1:], y_pred))
-        for tracker, value in zip(self.trackers, (error, self.kl)):
+        error, kl = ops.mean(latent_error(self.normalization(x)[:, 1:], y_pred)), sum(self.losses)
+        for tracker, value in zip(self.trackers, (error, kl), strict=True):
             tracker.update_state(value)
-        return error + self.config.beta * self.kl
+        return error + self.config.beta * kl
 
-    def rollout(self, latents, frames, seed=0):
-        """Goes on from the past, with draws from the prior.
+    def rollout(self, latents, num_frames, seed=0):
+        """Samples the latents that follow a context, free-running, with z from the prior.
 
         Args:
-            latents: float `(B, T, latent_dim)`, the past, at least two frames.
-            frames: how many to add.
-            seed: non-negative int, of the draws.
+            latents: float `(B, T, latent_dim)`, of the context frames, at least two.
+            num_frames: int, how many to sample.
+            seed: non-negative int.
 
         Returns:
-            float array `(B, frames, latent_dim)`.
+            float32 array `(B, num_frames, latent_dim)`.
 
         Raises:
             CourseError: see `check_context`.
         """
-        check_context(latents, frames, self.config, shortest=2)
-        path, draws, made = self.scale(latents), keras.random.SeedGenerator(seed), []
-        z, _, _ = from_zero_state(self.posterior, path)  # of the past it knows all
-        _, state = from_zero_state(self.predictor, path[:, :-1], z[:, 1:])
-        z_mean, z_log_var, belief = from_zero_state(self.prior, path)
-        for _ in range(frames):
-            z = reparameterise(z_mean[:, -1:], z_log_var[:, -1:], draws)
-            path, state = self.predictor([path[:, -1:], z, state])
-            z_mean, z_log_var, belief = self.prior([path, belief])
-            made.append(path)
-        return ops.convert_to_numpy(self.scale.undo(ops.concatenate(made, axis=1)))
+        check_context(latents, num_frames, self.config, shortest=2)
+        x, samples, noise = self.normalization(latents), [], keras.random.SeedGenerator(seed)
+        z, _, _ = from_zero_state(self.posterior, x)  # the context frames are known
+        _, state = from_zero_state(self.predictor, x[:, :-1], z[:, 1:])
+        z_mean, z_log_var, prior_state = from_zero_state(self.prior, x)
+        for _ in range(num_frames):
+            z = reparameterise(z_mean[:, -1:], z_log_var[:, -1:], noise)
+            x, state = self.predictor([x[:, -1:], z, state])
+            z_mean, z_log_var, prior_state = self.prior([x, prior_state])
+            samples.append(x)
+        return ops.convert_to_numpy(self.normalization.denormalize(ops.concatenate(samples, axis=1)))
 
 
-def check_context(latents, frames, config, shortest=1):
-    """Refuses what a rollout can't go on from.
+def check_context(latents, num_frames, config, shortest=1):
+    """Refuses a context that a rollout can't start from.
 
     Args:
-        latents: float `(B, T, latent_dim)`, the past.
-        frames: how many are to be added.
+        latents: float `(B, T, latent_dim)`, of the context frames.
+        num_frames: int, how many frames are to follow.
         config: `LatentRNNConfig`.
-        shortest: fewest frames of a past.
+        shortest: int, fewest context frames.
 
     Raises:
-        CourseError: no frames to add, or no such past.
+        CourseError: no frames to predict, too few context frames, or latents of another shape.
     """
-    check_whole(1, frames=frames)
+    check_whole(1, num_frames=num_frames)
     if len(latents.shape) != 3 or latents.shape[1] < shortest or latents.shape[2] != config.latent_dim:
         raise CourseError(
-            f"A rollout goes on from latents (clips, frames, {config.latent_dim}) with at least {shortest} of their frames, "
-            f"got {tuple(latents.shape)}: encode clips with a VAE of {config.latent_dim} latent dimensions first."
+            f"A rollout needs latents (clips, frames, {config.latent_dim}) of at least {shortest} context frames, got "
+            f"{tuple(latents.shape)}: encode clips with a VAE of {config.latent_dim} latent dimensions first."
         )
 
 
-def sample_futures(model, latents, frames, count, seed=0):
-    """Several sample_futures of each past.
+def sample_futures(model, latents, num_frames, num_samples, seed=0):
+    """Several samples of the future of each context.
 
     Args:
         model: trained `LatentSVG`.
-        latents: float `(N, T, latent_dim)`, the pasts.
-        frames: frames of each future.
-        count: sample_futures of each past.
+        latents: float array `(N, T, latent_dim)`, of the context frames.
+        num_frames: int, frames of each sample.
+        num_samples: int, samples per context.
         seed: non-negative int.
 
     Returns:
-        float array `(N, count, frames, latent_dim)`.
+        float32 array `(N, num_samples, num_frames, latent_dim)`.
     """
-    made = model.rollout(np.repeat(latents, count, axis=0), frames, seed)
-    return made.reshape(len(latents), count, *made.shape[1:])
+    samples = model.rollout(np.repeat(latents, num_samples, axis=0), num_frames, seed)
+    return samples.reshape(len(latents), num_samples, *samples.shape[1:])
 
 
 def prior_variance(model, latents):
-    """How unsure the prior is of each frame before it comes: its variance in units of the posterior's.
+    """The prior's variance of z relative to the posterior's: how uncertain each frame is before it is seen.
 
-    A dimension of z has no unit, because what comes after it may stretch or shrink it at will, at every frame anew. What the
-    posterior leaves open is the natural unit: 1 where the prior is as sure of z as the posterior, which has seen the frame.
+    The scale of z is arbitrary, as the predictor can undo any scaling, so a ratio of variances is measured: 1 where the prior
+    is as certain of z as the posterior, which has read the frame.
 
     Args:
         model: trained `LatentSVG`.
-        latents: float `(N, T, latent_dim)`, of whole clips.
+        latents: float `(N, T, latent_dim)`, latent trajectories of whole clips.
 
     Returns:
-        float array `(N, T-1)`, for frames 1 to T-1, the mean over dimensions of z.
+        float32 array `(N, T-1)`, for frames 1 to T-1, mean over the dimensions of z.
     """
-    (_, prior_log_var), (_, posterior_log_var) = model.beliefs(latents)
+    (_, prior_log_var), (_, posterior_log_var) = model.prior_and_posterior(latents)
     return ops.convert_to_numpy(ops.mean(ops.exp(prior_log_var - posterior_log_var), axis=-1))
