@@ -64,6 +64,21 @@ def test_of_fewer_training_clips_than_are_compared_in_full_the_nearest_is_found(
     np.testing.assert_array_equal(distance, 0)
 
 
+def test_the_nearest_clip_is_not_always_the_one_with_the_nearest_thumbnails():
+    """A checkerboard of the same mean brightness has the same thumbnail, and is far away pixel by pixel."""
+    clip, sign = np.full((1, 4, 16, 16, 1), 100, np.uint8), (-1) ** np.indices((16, 16)).sum(axis=0)
+    others = np.full((6, 4, 16, 16, 1), 200, np.uint8)
+    training = np.concatenate([np.uint8(clip + 60 * sign[None, None, :, :, None]), clip + np.uint8(10), others])
+    index, distance = nearest_clip(clip, training)
+    assert index[0] == 1 and distance[0] == 10
+
+
+def test_clips_that_begin_alike_are_told_apart_by_their_later_frames():
+    training = coarse_clips(12, 16, seed=4)
+    training[:, :2] = training[0, :2]
+    np.testing.assert_array_equal(nearest_clip(training, training)[0], np.arange(12))
+
+
 def test_the_distance_to_the_nearest_clip_grows_with_noise():
     training, rng = coarse_clips(30, 16, seed=2), np.random.default_rng(3)
     grain = rng.normal(size=training[:5].shape)

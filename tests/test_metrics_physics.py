@@ -69,6 +69,18 @@ def test_objects_that_are_reflected_without_touching_do_not_collide(collisions, 
     assert np.mean(motion[:, 0] == shapes.MOTIONS.index("collides")) == pytest.approx(expected, abs=0.1)
 
 
+def test_objects_that_part_more_slowly_than_they_met_do_not_collide_elastically(collisions):
+    times, shares = TIME[None, :, None, None] - collisions["contact"][:, None, None, None], []
+    before = np.floor(collisions["contact"]).astype(int)
+    meeting = np.take_along_axis(collisions["position"], before[:, None, None, None], axis=1)
+    for kept in (1.0, 0.6, 0.2):
+        parting = meeting + kept * (collisions["position"] - meeting)
+        states = collisions | {"position": np.float32(np.where(times > 0, parting, collisions["position"]))}
+        motion = physics.classify_shapes_motion(track(shapes.draw(states), "shapes"))
+        shares.append(np.mean(motion[:, 0] == shapes.MOTIONS.index("collides")))
+    assert shares[0] > 0.95 and shares[0] > shares[1] > shares[2] and shares[2] < 0.1
+
+
 def test_a_digit_that_is_shuffled_in_time_or_goes_straight_on_or_stays_has_no_motion(true_clips):
     clips, _ = true_clips["digits"]
     order = np.random.default_rng(0).permutation(16)
