@@ -42,4 +42,5 @@ def training_clips(clips):
     Returns:
         `LabelledClips` without those that show a held-out combination.
     """
-    return clips[~is_held_out(clips.states)]
+    held_out = is_held_out(clips.states)
+    return clips[~held_out] if held_out.any() else clips
