@@ -1,44 +1,62 @@
-"""Experiments of chapter 12: an ablation study of the diffusion model."""
+"""Experiments of chapter 12: an ablation study of the latent diffusion models."""
 
 import dataclasses
-import keras
-from .. import zoo
-from ..models.dit import LatentDiffusion
-from ..recipes.diffusion import SHORT_RUN_LEARNING_RATE, fit_diffusion
 
+from .. import training, zoo
+from ..evaluation.scores import evaluate_trained
+from ..recipes import RECIPES
+from ..recipes.diffusion import SHORT_RUN_LEARNING_RATE
 
-# Networks that are compared: the load_pretrained one, and what is changed of it.
-ABLATION = {
-    "as it ships": {},
-    "the same, another seed": {"seed": 112},
-    "quiet places": {"loudness": 0.02},
-    "uniform noise levels": {"uniform_levels": 1.0},
-    "chapter 05's encoder": {"vae": "vae-{}"},  # of the world
+SEEDS = (12, 112, 212)
+NAMES = {
+    "digits": ("baseline", "position scale 0.02", "uniform timesteps", "VAE beta 0.1"),
+    "shapes": ("baseline", "position scale 0.02", "uniform timesteps"),  # its baseline's VAE has that beta
 }
 
 
-def ablate(world, path, steps=1000):
-    """Networks that differ in one choice, trained equally long, all frames of a clip at one level: what do they make?
+def variants(dataset):
+    """The recipes that are compared: each but the baseline differs from it in one choice, which its name says.
+
+    The baseline is the shipped recipe in a short run: on the training split alone, and with one timestep per clip.
 
     Args:
-        world: "digits" or "shapes".
-        path: file (.json) that keeps the rows until all are there: those in it are not made again.
-        steps: training steps of each, a multiple of 100.
+        dataset: str, "digits" or "shapes".
 
     Returns:
-        list of dicts: "recipe", a name in `ABLATION`; and the exam of 500 clips, as the zoo's records have it.
+        dict from a name in `NAMES[dataset]` to a `Recipe`.
     """
+    shipped = RECIPES[f"diffusion-{dataset}"]
+    config = dataclasses.replace(shipped.config, per_frame_timestep_prob=0.0)
+    baseline = dataclasses.replace(shipped, config=config, training={"learning_rate": SHORT_RUN_LEARNING_RATE})
+    changes = {
+        "baseline": {},
+        "position scale 0.02": {"config": dataclasses.replace(config, position_scale=0.02)},
+        "uniform timesteps": {"config": dataclasses.replace(config, uniform_timestep_prob=1.0)},
+        "VAE beta 0.1": {"uses": {"autoencoder": f"vae-{dataset}"}},
+    }
+    return {name: dataclasses.replace(baseline, **changes[name]) for name in NAMES[dataset]}
 
-    def row(name):
-        recipe = RECIPES[world]()
-        change = {"seed": recipe.seed, "own_levels": 0.0, "vae": recipe.vae} | ABLATION[name]
-        seed, recipe.vae = change.pop("seed"), change.pop("vae").format(world)
-        learned = recipe.lesson()
-        keras.utils.set_random_seed(seed)
-        model = LatentDiffusion(dataclasses.replace(recipe.config, **change))
-        model.scale.adapt(learned["z_mean"], learned["z_log_var"])
-        options = {"rate": SHORT_RUN_LEARNING_RATE, "seed": seed, "log_steps": 100}
-        fit_diffusion(model, learned["z_mean"], steps, behind=learned.get("behind"), **options)
-        return recipe.examine(model)
 
-    return zoo.rows_of(path, ABLATION, row)
+def run_ablation(dataset, path, steps=1000, seeds=SEEDS):
+    """Trains the variants equally long and evaluates each as the zoo's models are.
+
+    Args:
+        dataset: str, "digits" or "shapes".
+        path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
+        steps: training steps of each, a multiple of 100.
+        seeds: sequence of non-negative int: each variant is trained once with each.
+
+    Returns:
+        list of dicts, one for each variant and seed: "variant", "seed", and the scores of `evaluate_video`.
+    """
+    recipes = variants(dataset)
+
+    def make(run):
+        name, seed = run
+        recipe = dataclasses.replace(recipes[name], seed=seed)
+        training.set_seed(seed)
+        model = recipe.build()
+        recipe.train(recipe, model, steps, None)
+        return {"variant": name, "seed": seed} | evaluate_trained(model, recipe.record())
+
+    return zoo.run_rows(path, [(name, seed) for name in recipes for seed in seeds], make)

@@ -1,20 +1,29 @@
 """Flow matching: noised samples, velocity targets, timesteps, the training step, ODE samplers and classifier-free guidance."""
 
 import itertools
+from numbers import Real
+
 import keras
 import numpy as np
 from keras import ops
-from .dit import build_transformer
+
+from ..errors import CourseError
+from ..layers import update_ema
 from ..tokenizer import drop_attribute
+from .base import ConfiguredModel
+
+# Scales that make sense: 0 is the unconditional model, 1 the conditional one, and well below 20 the velocity that guidance
+# extrapolates carries samples out of the data's distribution, into saturated latents that decode to nothing.
+MAX_GUIDANCE_SCALE = 20.0
 
 
 def add_noise(clip, noise, t):
-    """A clip on its straight way to noise.
+    """Noised sample x_t on the straight probability path from data to noise: `(1 - t) * clip + t * noise`.
 
     Args:
-        clip: float `(..., D)`.
-        noise: float of the same shape.
-        t: float `(...)`, or broadcastable to it: noise levels in [0, 1].
+        clip: float `(..., D)`, the data.
+        noise: float of the same shape, standard normal.
+        t: float `(...)`, or broadcastable to it: timesteps, the noise levels, in [0, 1].
 
     Returns:
         float of the clip's shape: the clip where t = 0, the noise where t = 1.
@@ -27,12 +36,12 @@ def add_noise(clip, noise, t):
 
 
 def velocity_to_noise(velocity, noisy, t):
-    """The noise in a mixture, from its velocity `noise - clip`.
+    """The noise of a noised sample, from its velocity `noise - clip`: a reparameterisation of the prediction target.
 
     Args:
         velocity: float `(..., D)`.
-        noisy: float of the same shape, the mixture.
-        t: float `(...)`, or broadcastable to it: noise levels in [0, 1].
+        noisy: float of the same shape, the noised sample x_t.
+        t: float `(...)`, or broadcastable to it: timesteps in [0, 1].
 
     Returns:
         float of the same shape.
@@ -41,12 +50,12 @@ def velocity_to_noise(velocity, noisy, t):
 
 
 def velocity_to_clip(velocity, noisy, t):
-    """The clip in a mixture, from its velocity `noise - clip`.
+    """The clip of a noised sample, from its velocity `noise - clip`: a reparameterisation of the prediction target.
 
     Args:
         velocity: float `(..., D)`.
-        noisy: float of the same shape, the mixture.
-        t: float `(...)`, or broadcastable to it: noise levels in [0, 1].
+        noisy: float of the same shape, the noised sample x_t.
+        t: float `(...)`, or broadcastable to it: timesteps in [0, 1].
 
     Returns:
         float of the same shape.
@@ -55,12 +64,12 @@ def velocity_to_clip(velocity, noisy, t):
 
 
 def noise_to_velocity(noise, noisy, t):
-    """The velocity of a mixture, from the noise that is in it: what a DDPM predicts, in other clothes.
+    """The velocity of a noised sample, from its noise: from the prediction target of a DDPM to that of flow matching.
 
     Args:
         noise: float `(..., D)`.
-        noisy: float of the same shape, the mixture.
-        t: float `(...)`, or broadcastable to it: noise levels in [0, 1), for at 1 the noise tells nothing of the clip.
+        noisy: float of the same shape, the noised sample x_t.
+        t: float `(...)`, or broadcastable to it: timesteps in [0, 1), as at 1 the noised sample holds no data.
 
     Returns:
         float of the same shape.
@@ -69,14 +78,14 @@ def noise_to_velocity(noise, noisy, t):
 
 
 def signal_and_noise_rates(t):
-    """Where a DDPM meets a mixture: noise level t, stretched until the squares of both rates add up to 1.
+    """The rates of the variance-preserving diffusion (DDPM) with the signal-to-noise ratio of timestep t.
 
     Args:
-        t: float array of noise levels in [0, 1].
+        t: float array of timesteps in [0, 1].
 
     Returns:
-        (signal_rates, noise_rates), float arrays of t's shape. `add_noise(clip, noise, t)`, divided by the length of (1 - t, t), is
-        `signal_rates * clip + noise_rates * noise`.
+        (signal_rates, noise_rates), float arrays of t's shape whose squares add up to 1: `add_noise(clip, noise, t)`, divided by
+        the length of (1 - t, t), is `signal_rates * clip + noise_rates * noise`.
 
     References:
         Ho, Jain and Abbeel, 2020, "Denoising diffusion probabilistic models".
@@ -86,80 +95,91 @@ def signal_and_noise_rates(t):
 
 
 def sample_timesteps(count, config, seed):
-    """Noise levels to learn from: one for a whole clip, or, in a share of the clips, one for each frame.
+    """Timesteps for training: logit-normal or uniform, one per clip or, with a probability, one per frame.
 
     Args:
-        count: how many clips.
+        count: int, how many clips.
         config: `DiffusionConfig`.
-        seed: `keras.random.SeedGenerator`; an int would draw the same numbers again and again.
+        seed: `keras.random.SeedGenerator`; an int would draw the same numbers at each call.
 
     Returns:
-        float `(count, T)`; `(count, 1)` where no frame has a level of its own.
+        float `(count, T)` in [0, 1]; `(count, 1)` where `per_frame_timestep_prob` is 0.
 
     References:
         Esser and others, 2024, "Scaling rectified flow transformers for high-resolution image synthesis" (logit-normal).
+        Chen and others, 2024, "Diffusion Forcing: Next-token prediction meets full-sequence diffusion" (per frame).
     """
 
     def draw(*shape):
-        middling = ops.sigmoid(keras.random.normal(shape, seed=seed))
-        even = keras.random.uniform((count, 1), seed=seed) < config.uniform_levels
-        return ops.where(even, keras.random.uniform(shape, seed=seed), middling)
+        logit_normal = ops.sigmoid(keras.random.normal(shape, seed=seed))
+        is_uniform = keras.random.uniform((count, 1), seed=seed) < config.uniform_timestep_prob
+        return ops.where(is_uniform, keras.random.uniform(shape, seed=seed), logit_normal)
 
     shared = draw(count, 1)
-    if not config.own_levels:
+    if not config.per_frame_timestep_prob:
         return shared
-    own = keras.random.uniform((count, 1), seed=seed) < config.own_levels
-    return ops.where(own, draw(count, config.frames), shared)
+    is_per_frame = keras.random.uniform((count, 1), seed=seed) < config.per_frame_timestep_prob
+    return ops.where(is_per_frame, draw(count, config.num_frames), shared)
 
 
-class FlowMatching(keras.Model):
-    """Teaches a student the velocity at random noise levels; the model keeps the average of its weights.
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class FlowMatching(ConfiguredModel):
+    """Trains a latent diffusion model by conditional flow matching, and keeps an exponential moving average of the weights.
 
     Args:
-        model: `LatentDiffusion`. Its network becomes the average over the training of the student's weights.
-        ema: how much of the average is kept at each step, once it has got going.
-        seed: of the noise and its levels.
+        model: `LatentDiffusion`. Its network becomes the exponential moving average (EMA) of the trained weights.
+        ema_decay: float in [0, 1), the share of the average that a step keeps, once the average has warmed up.
+        seed: non-negative int, of the noise and the timesteps.
 
     Call arguments:
-        batch: float `(B, T, latent_dim)`, clips; or a tuple of these and, where the model has them, their word ids, int `(B, L)`,
-            and the layers behind them, float `(B, T, latent_dim)`.
-        training: whether the student trains, and words are left out of its captions.
+        batch: float `(B, T, latent_dim)`, latents of clips; or a dict of these as "latents" and the model's conditioning:
+            "tokens", int `(B, L)`, and "background", float `(B, T, latent_dim)`, none of them normalised.
+        training: whether captions undergo dropout.
 
     Output shape:
-        A tuple of the student's velocity and the true one, each `(B, T, latent_dim)`.
+        A tuple of the predicted velocity and its target `noise - latents`, each `(B, T, latent_dim)`, at random timesteps.
 
     References:
         Lipman and others, 2023, "Flow matching for generative modeling".
-        Chen and others, 2024, "Diffusion Forcing: Next-token prediction meets full-sequence diffusion" (levels of their own).
+        Karras and others, 2024, "Analyzing and improving the training dynamics of diffusion models" (EMA).
     """
 
-    def __init__(self, model, ema=0.999, seed=0):
-        super().__init__(name="flow_matching")
-        self.model, self.ema, self.seed_generator = model, ema, keras.random.SeedGenerator(seed)
-        self.student = build_transformer(model.config, model.captions)
-        model.network.set_weights(self.student.get_weights())
-        model.trainable = False  # an average learns from its student alone
-        self.built = True
+    def __init__(self, model, ema_decay=0.999, seed=0):
+        super().__init__(name="flow_matching", autocast=False)
+        self.model, self.ema_decay, self.seed = model, ema_decay, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.network = model.build_network()
+        model.network.set_weights(self.network.get_weights())
+        model.trainable = False  # the average has no gradient
+        latents, conditioning = model.input_shapes["noisy"], model.conditioning_shapes
+        self.build({"latents": latents} | conditioning if conditioning else latents)
+
+    @property
+    def ema_network(self):
+        """The network with the averaged weights, that of the model."""
+        return self.model.network
 
     def call(self, batch, training=False):
-        """Velocities at random noise levels, told and true."""
-        clips, *told = batch if isinstance(batch, tuple) else (batch,)
-        if self.model.config.layers > 1:
-            told[-1] = self.model.scale(told[-1])
-        clips = self.model.scale(clips)
-        noise = keras.random.normal(ops.shape(clips), seed=self.seed_generator)
-        t = sample_timesteps(ops.shape(clips)[0], self.model.config, self.seed_generator)
-        return self.student([add_noise(clips, noise, t), t, *told], training=training), noise - clips
+        """Velocities at random timesteps, predicted and true."""
+        batch = dict(batch) if isinstance(batch, dict) else {"latents": batch}
+        normalize = self.model.normalization
+        latents = normalize(batch.pop("latents"))
+        if "background" in batch:
+            batch["background"] = normalize(batch["background"])
+        noise = keras.random.normal(ops.shape(latents), seed=self.seed_generator)
+        t = sample_timesteps(ops.shape(latents)[0], self.model.config, self.seed_generator)
+        inputs = {"noisy": add_noise(latents, noise, t), "timesteps": t} | batch
+        return self.network(inputs, training=training), noise - latents
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Mean squared error of the velocity, and of its changes from frame to frame, weighted.
+        """Mean squared error of the velocity, plus the weighted frame-difference loss: that of its changes between frames.
 
-        With any weight the best sample_captions is the same: the average velocity.
+        The minimum does not depend on the weight: it is the marginal velocity.
 
         Args:
             x: the batch.
             y: unused: the target is drawn with the noise.
-            y_pred: what `call` returned for it.
+            y_pred: tuple of predicted and true velocity, what `call` returned for x.
             sample_weight: unused.
             training: unused.
 
@@ -167,15 +187,16 @@ class FlowMatching(keras.Model):
             scalar.
 
         References:
-            Tevet and others, 2023, "Human motion diffusion model" (a loss of changes).
+            Tevet and others, 2023, "Human motion diffusion model" (there: velocity loss, of the motion's velocity).
         """
-        told, true = y_pred
-        error = told - true
-        changes = error[:, 1:] - error[:, :-1]  # (B, T, D) -> (B, T - 1, D)
-        return ops.mean(ops.square(error)) + self.model.config.motion * ops.mean(ops.square(changes))
+        predicted, target = y_pred
+        error = predicted - target
+        difference = error[:, 1:] - error[:, :-1]  # (B, T, D) -> (B, T - 1, D)
+        weight = self.model.config.frame_difference_weight
+        return ops.mean(ops.square(error)) + weight * ops.mean(ops.square(difference))
 
     def train_step(self, data):
-        """A step of the student, and of the average after it.
+        """An optimizer step on the network, then a step of the exponential moving average.
 
         Args:
             data: a batch.
@@ -185,71 +206,100 @@ class FlowMatching(keras.Model):
         """
         logs = super().train_step(data)
         step = ops.cast(self.optimizer.iterations, "float32")
-        keep = ops.minimum(self.ema, (1 + step) / (10 + step))  # at first the average must forget quickly
-        for average, weight in zip(self.model.network.weights, self.student.weights):
-            average.assign(keep * average + (1 - keep) * weight)
+        decay = ops.minimum(self.ema_decay, (1 + step) / (10 + step))  # warm-up: early weights are soon forgotten
+        update_ema(self.ema_network, self.network, decay)
         return logs
 
 
-def euler(velocity, z, levels):
-    """From noise to clips along straight pieces.
+def euler(velocity_fn, z, timesteps):
+    """Euler's method for the ODE of the flow: integrates the velocity from noise to data.
 
     Args:
-        velocity: function from z and levels `(N or 1, T or 1)` to an array like z.
+        velocity_fn: function from z and timesteps `(N or 1, T or 1)` to the velocity, an array like z.
         z: float array `(N, T, D)`, noise.
-        levels: float array `(steps + 1, N or 1, T or 1)` from 1 to 0; a frame whose level stays the same does not move.
+        timesteps: float array `(num_inference_steps + 1, N or 1, T or 1)` from 1 to 0; a frame whose timestep stays the same is
+            left as it is.
 
     Returns:
         float array like z.
     """
-    for t, after in itertools.pairwise(levels):
-        z = z + (after - t)[..., None] * velocity(z, t)
+    for t, t_next in itertools.pairwise(timesteps):
+        z = z + (t_next - t)[..., None] * velocity_fn(z, t)
     return z
 
 
-def heun(velocity, z, levels):
-    """As `euler`, but along the mean of the velocities at both ends: twice the work, a smaller error.
+def heun(velocity_fn, z, timesteps):
+    """Heun's method for the ODE of the flow: second order, two evaluations of the velocity a step.
 
     Args:
-        velocity: function from z and levels `(N or 1, T or 1)` to an array like z.
+        velocity_fn: function from z and timesteps `(N or 1, T or 1)` to the velocity, an array like z.
         z: float array `(N, T, D)`, noise.
-        levels: float array `(steps + 1, N or 1, T or 1)` from 1 to 0; a frame whose level stays the same does not move.
+        timesteps: float array `(num_inference_steps + 1, N or 1, T or 1)` from 1 to 0; a frame whose timestep stays the same is
+            left as it is.
 
     Returns:
         float array like z.
+
+    References:
+        Karras and others, 2022, "Elucidating the design space of diffusion-based generative models".
     """
-    for t, after in itertools.pairwise(levels):
-        step = (after - t)[..., None]
-        here = velocity(z, t)
-        z = z + step * (here + velocity(z + step * here, after)) / 2
+    for t, t_next in itertools.pairwise(timesteps):
+        step = (t_next - t)[..., None]
+        velocity = velocity_fn(z, t)
+        z = z + step * (velocity + velocity_fn(z + step * velocity, t_next)) / 2
     return z
 
 
-def guided_velocity(model, words, guidance, behind=None):
-    """The velocity towards what a caption says, and away from clips that it doesn't speak of.
+def check_guidance_scale(guidance_scale):
+    """Refuses guidance scales that are no numbers, or beyond the range in which guidance makes sense.
+
+    Args:
+        guidance_scale: float, or dict from attributes to floats, see `guided_velocity`.
+
+    Raises:
+        CourseError: a scale that is not a number from 0 to `MAX_GUIDANCE_SCALE`.
+    """
+    scales = guidance_scale.values() if isinstance(guidance_scale, dict) else [guidance_scale]
+    for scale in scales:
+        if not (isinstance(scale, Real) and 0 <= scale <= MAX_GUIDANCE_SCALE):  # NaN is in no range
+            raise CourseError(
+                f"guidance_scale must be a number from 0, which ignores the prompt, to {MAX_GUIDANCE_SCALE:g}, got {scale!r}: "
+                "1 samples the prompt as it was learned, and from about 8 on clips leave the training distribution."
+            )
+
+
+def guided_velocity(model, guidance_scale, *, conditioning):
+    """Classifier-free guidance: extrapolates from the velocity without a caption, or without one attribute, to that with it.
+
+    With scale w it is `v + (w - 1) * (v - v_without)`, added up over the attributes where each has a scale of its own.
 
     Args:
         model: trained `LatentDiffusion` with captions.
-        words: int `(N, L)` of `tokenize`.
-        guidance: float, 1 for the caption as the model has learned it, above 1 to exaggerate it; or a dict from an attribute of
-            `text.ATTRIBUTES` to such a float: each is exaggerated on its own.
-        behind: float `(N, T, latent_dim)`, standardised, the layer behind, where there are layers.
+        guidance_scale: float from 0 to 20: 0 for the unconditional model, 1 for the conditional one, above 1 to amplify the
+            caption; or a dict from an attribute of `tokenizer.ATTRIBUTES` to such a float: each attribute is guided on its own.
+        conditioning: dict of "tokens", int `(N, L)` of `tokenize`, and for a model of scene layers "background", float
+            `(N, T, latent_dim)`, normalised.
 
     Returns:
-        Function from noisy latents `(N, T, latent_dim)` and levels t to the velocity.
+        Function from noisy latents `(N, T, latent_dim)` and t to the guided velocity.
 
     Raises:
-        CourseError: an unknown attribute.
+        CourseError: an unknown attribute, or a scale that is not a number from 0 to 20.
 
     References:
         Ho and Salimans, 2022, "Classifier-free diffusion guidance".
         Liu and others, 2022, "Compositional visual generation with composable diffusion models" (of attributes).
     """
-    scales = guidance if isinstance(guidance, dict) else {"all": guidance}
-    pulls = [(scale - 1, drop_attribute(words, name)) for name, scale in scales.items() if scale != 1]
+    check_guidance_scale(guidance_scale)
+    scales = guidance_scale if isinstance(guidance_scale, dict) else {"all": guidance_scale}
+    dropped = [(scale - 1, drop_attribute(conditioning["tokens"], name)) for name, scale in scales.items() if scale != 1]
 
-    def velocity(noisy, t):
-        asked = model.velocity(noisy, t, words, behind)
-        return asked + sum(pull * (asked - model.velocity(noisy, t, fewer, behind)) for pull, fewer in pulls)
+    def velocity_fn(noisy, t):
+        conditional = model.velocity(noisy, t, conditioning=conditioning)
+        directions = (
+            weight * (conditional - model.velocity(noisy, t, conditioning=conditioning | {"tokens": tokens}))
+            for weight, tokens in dropped
+        )
+        return conditional + sum(directions)
 
-    return velocity
+    return velocity_fn

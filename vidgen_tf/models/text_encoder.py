@@ -2,72 +2,105 @@
 
 import keras
 from keras import layers, ops
-from ..tokenizer import ATTRIBUTES, KINDS, PHRASES, VOCABULARY, WORDS
+
+from ..tokenizer import ATTRIBUTES, MAX_PHRASES, VOCABULARY_SIZE, WORD_ATTRIBUTES, WORDS
+
+STOP_WORDS = list(ATTRIBUTES).index("stop words")
 
 
+@keras.saving.register_keras_serializable(package="vidgen_tf")
 class TextEncoder(layers.Layer):
-    """A caption as a vector for each word, and one for all of them together.
+    """Bag-of-words text encoder: an embedding of each token for cross-attention, and a pooled embedding of the caption.
 
-    A word's vector does not depend on the words beside it: red is red whatever it describes, and in pairs never seen as well.
-    Words that tell nothing by themselves, such as "a" and "is", are not listened to.
-    While it trains, captions are as people write them: here the colour is left open, there the motion, there everything.
+    A token's embedding does not depend on its neighbours, so that "red" is the same in held-out attribute combinations. Stop
+    words are masked. In training, captions undergo dropout: whole captions for classifier-free guidance, and single attributes
+    for guidance by attribute and for partial captions.
 
     Args:
-        width: numbers in a vector.
-        one: how often each attribute is left out, of both count_phrases; and how often, of each phrase alone.
-        whole: how often a whole caption is left out.
+        hidden_dim: int, size of an embedding.
+        attribute_dropout: float in [0, 1], probability that an attribute is dropped from both phrases, and, drawn apart, from
+            each phrase alone.
+        caption_dropout: float in [0, 1], probability that a whole caption is dropped.
+        **options: of `keras.layers.Layer`.
 
     Call arguments:
-        words: int `(B, L)` of `tokenize`.
-        training: whether words are left out.
+        tokens: int `(B, L)` of `tokenize`.
+        training: whether captions undergo dropout.
 
     Output shape:
-        A tuple: vectors `(B, L, width)`; float `(B, L)`, 1 where a word tells something and 0 elsewhere; `(B, 1, width)`.
+        A tuple: token embeddings `(B, L, hidden_dim)`, 0 where masked; mask, float `(B, L)`, 1 for words that have an attribute
+        and 0 for stop words and padding; pooled embedding `(B, 1, hidden_dim)`.
+
+    References:
+        Ho and Salimans, 2022, "Classifier-free diffusion guidance" (caption dropout).
     """
 
-    def __init__(self, width, one=0.1, whole=0.1):
-        super().__init__()
-        self.one, self.whole, self.seed_generator = one, whole, keras.random.SeedGenerator(3)
-        loud = keras.initializers.RandomNormal(stddev=1.0, seed=4)  # quiet ones would take long to be heard
-        self.vectors = layers.Embedding(VOCABULARY + 1, width, embeddings_initializer=loud)
-        self.together = layers.Dense(width)
+    def __init__(self, hidden_dim, attribute_dropout=0.1, caption_dropout=0.1, **options):
+        super().__init__(**options)
+        self.hidden_dim, self.attribute_dropout, self.caption_dropout = hidden_dim, attribute_dropout, caption_dropout
+        self.seed_generator = keras.random.SeedGenerator(3)
+        initializer = keras.initializers.RandomNormal(stddev=1.0, seed=4)  # Keras' default of 0.05 makes captions slow to learn
+        self.token_embeddings = layers.Embedding(VOCABULARY_SIZE + 1, hidden_dim, embeddings_initializer=initializer)
+        self.pooled_projection = layers.Dense(hidden_dim)
 
-    def call(self, words, training=False):
-        if training:
-            words = self.left_out(words)
-        tells = self.kinds(words) < len(ATTRIBUTES) - 1  # "a" and "is" tell nothing
-        said = ops.cast((words > 0) & tells, "float32")
-        vectors = self.vectors(words) * said[..., None]
-        total = ops.sum(vectors, axis=1, keepdims=True) / 4  # of up to 16 words: as loud as one
-        return vectors, said, self.together(total)
-
-    def left_out(self, words):
-        """Captions that leave something open.
+    def build(self, tokens_shape):
+        """Makes the weights.
 
         Args:
-            words: int tensor `(B, L)`.
+            tokens_shape: shape of the tokens.
+        """
+        self.token_embeddings.build(tokens_shape)
+        self.pooled_projection.build((*tokens_shape[:-1], self.hidden_dim))
+
+    def call(self, tokens, training=False):
+        if training:
+            tokens = self.condition_dropout(tokens)
+        has_attribute = self.attributes(tokens) != STOP_WORDS
+        embeddings = self.token_embeddings(tokens)
+        mask = ops.cast((tokens > 0) & has_attribute, embeddings.dtype)
+        embeddings = embeddings * mask[..., None]
+        pooled = ops.sum(embeddings, axis=1, keepdims=True) / 4  # up to 16 words: variance 1 again
+        return embeddings, mask, self.pooled_projection(pooled)
+
+    def condition_dropout(self, tokens):
+        """Drops captions, and attributes of captions, at random.
+
+        Args:
+            tokens: int tensor `(B, L)`.
 
         Returns:
-            int tensor `(B, L)`, 0 in place of the words that are left out.
+            int tensor `(B, L)`, 0 in place of dropped tokens.
         """
         count = len(ATTRIBUTES)
         # A draw for the whole caption, one for each attribute, and one for each attribute in each phrase.
-        shape = (ops.shape(words)[0], 1 + count * (1 + PHRASES))
+        shape = (ops.shape(tokens)[0], 1 + count * (1 + MAX_PHRASES))
         draws = keras.random.uniform(shape, seed=self.seed_generator)
-        kind, phrase = self.kinds(words), (words - 1) // len(WORDS)
-        keep = draws[:, :1] >= self.whole
-        for place in (1 + kind, 1 + count * (1 + ops.maximum(phrase, 0)) + kind):
-            stays = ops.take_along_axis(draws, place, axis=1) >= self.one
-            keep = keep & stays
-        return ops.where(keep, words, 0)
+        attribute, phrase = self.attributes(tokens), (tokens - 1) // len(WORDS)
+        keep = draws[:, :1] >= self.caption_dropout
+        for index in (1 + attribute, 1 + count * (1 + ops.maximum(phrase, 0)) + attribute):
+            keep_attribute = ops.take_along_axis(draws, index, axis=1) >= self.attribute_dropout
+            keep = keep & keep_attribute
+        return ops.where(keep, tokens, 0)
 
-    def kinds(self, words):
-        """What each word tells.
+    def attributes(self, tokens):
+        """The attribute of each token's word.
 
         Args:
-            words: int tensor `(B, L)`.
+            tokens: int tensor `(B, L)`.
 
         Returns:
-            int tensor `(B, L)`, the number of its row in `ATTRIBUTES`.
+            int tensor `(B, L)`, an index into `ATTRIBUTES`.
         """
-        return ops.take(ops.convert_to_tensor(KINDS), (words - 1) % len(WORDS))
+        return ops.take(ops.convert_to_tensor(WORD_ATTRIBUTES), (tokens - 1) % len(WORDS))
+
+    def get_config(self):
+        """The layer's arguments, so that a saved model can be loaded.
+
+        Returns:
+            dict.
+        """
+        return super().get_config() | {
+            "hidden_dim": self.hidden_dim,
+            "attribute_dropout": self.attribute_dropout,
+            "caption_dropout": self.caption_dropout,
+        }
