@@ -56,7 +56,7 @@ KEYS = {  # of scores
 }
 VARIANTS = {
     "as it ships": "baseline",
-    "the same, another seed": "baseline, another seed",
+    "the same, another seed": "baseline",
     "quiet places": "position scale 0.02",
     "uniform noise levels": "uniform timesteps",
     "chapter 05's encoder": "VAE beta 0.1",
@@ -80,6 +80,11 @@ def renamed_key(key):
         attribute = key.removeprefix("asked_").removesuffix("_rebuilt").replace("jointly", "joint")
         return f"{attribute}_accuracy{end}"
     return KEYS.get(key, key)
+
+
+def _variant(row, seed):
+    """A row of an ablation study with the present name of its variant, and the seed that it was trained with."""
+    return row | {"variant": VARIANTS[row["variant"]], "seed": seed + 100 * (row["variant"] == "the same, another seed")}
 
 
 def main(old):
@@ -112,7 +117,7 @@ def main(old):
         command = entry["command"].replace("--encoder-steps", "--autoencoder-steps").replace("--world", "--dataset")
         entry["command"] = command.replace("train", "ablate").replace("--ladder ", "") if "--ladder" in command else command
         rows = [{renamed_key(key): value for key, value in row.items()} for row in entry["rows"]]
-        entry["rows"] = [row | {"variant": VARIANTS[row["variant"]]} if "variant" in row else row for row in rows]
+        entry["rows"] = [_variant(row, entry["seed"]) if "variant" in row else row for row in rows]
         experiments[name] = entry
     EXPERIMENTS.write_text(json.dumps(experiments, indent=1, sort_keys=True) + "\n")
 

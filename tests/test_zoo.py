@@ -188,7 +188,7 @@ def test_rows_of_an_experiment_go_on_where_they_stopped(tmp_path):
         made.append(name)
         if name == "b" and made.count("b") == 1:
             raise KeyboardInterrupt
-        return {"value": len(made)}
+        return {"variant": name, "value": len(made)}
 
     with pytest.raises(KeyboardInterrupt):
         zoo.run_rows(path, ["a", "b"], make)

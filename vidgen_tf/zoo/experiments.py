@@ -55,20 +55,20 @@ def record_experiment(name, rows, command, seed, provenance):
         temporary.write_text(json.dumps(_records() | {name: entry}, indent=1, sort_keys=True) + "\n")
 
 
-def run_rows(path, variants, make):
+def run_rows(path, runs, make):
     """The rows of an experiment, one after the other; an interrupted one goes on with the rows that it has.
 
     Args:
         path: Path of the file (.json) that keeps the rows until all are there.
-        variants: sequence of str, names of what is compared.
-        make: function from such a name to a dict of float.
+        runs: sequence of what is run, in a fixed order.
+        make: function from an entry of `runs` to its row, a dict of str and float.
 
     Returns:
-        list of dicts: "variant", the name, and what `make` gave for it.
+        list of what `make` gave.
     """
     rows = read_rows(path) if path.is_file() else []
-    for name in list(variants)[len(rows) :]:
-        rows.append({"variant": name} | make(name))
+    for run in list(runs)[len(rows) :]:
+        rows.append(make(run))
         write_rows(path, rows)
     path.unlink(missing_ok=True)
     return rows
