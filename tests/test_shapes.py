@@ -181,6 +181,14 @@ SHA256 = "5cc69a691d3a75c14c466165ac635bfc6859aeb0fa594f47d0f5c5f7811fcac0"
 
 
 def test_captions_that_this_world_does_not_make_are_refused():
-    for wrong in ("a small red circle", "a small red circle moves left and a large cat stays still", "collide"):
+    cut_short, mixed = "a small red circle", "a small red circle moves left and a large cat stays still"
+    for wrong in (
+        cut_short,
+        mixed,
+        "a small red circle moves left and dances",
+        "a small red circle collide",
+        "collide",
+        " collide",
+    ):
         with pytest.raises(CourseError, match="is no caption of this world"):
             shapes.parse_captions([wrong])

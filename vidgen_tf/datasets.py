@@ -310,7 +310,7 @@ def _load_files(path, count, batch_size, seed, options):
         return files.make(count, path=path, **options)
     import tensorflow as tf
 
-    first, _, _ = next(files.stream(path, **options))  # tells the shape, and at once if nothing can be used
+    first, _, _ = next(files.stream(path, **options))  # gives the shape, and fails at once if nothing can be used
 
     def clips():
         for epoch in itertools.count():

@@ -1,6 +1,6 @@
 """Captions as token ids: one small vocabulary for English and Simplified Chinese, for shapes and for digits.
 
-A caption is split into words. A token id tells the word and the phrase that it stands in: a phrase begins at each "a" or "then",
+A caption is split into words. A token id stands for a word in its phrase: a phrase begins at each "a" or "then",
 一个 or 再. So "red" of the first object and "red" of the second are two ids, and so are "up" before and after "then".
 """
 
@@ -94,7 +94,7 @@ def tokenize(captions):
     """Captions as token ids.
 
     Args:
-        captions: sequence of N str, English or Chinese, or a mixture; "" asks for nothing.
+        captions: sequence of N str, English or Chinese, or a mixture; "" is a caption without words.
 
     Returns:
         int32 array `(N, MAX_LENGTH)` from 1 to `VOCABULARY_SIZE`, 0 (padding) after the last word.

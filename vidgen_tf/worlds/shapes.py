@@ -1,7 +1,7 @@
 """Coloured shapes: one or two of them move at constant velocity, fall and bounce, stay, or collide.
 
 Lengths below are in units: the frame is 32 units wide and high whatever its size in pixels. Time is in frames. x grows to
-the right and y downwards, as in a picture.
+the right and y downwards, as in an image.
 """
 
 import re
@@ -158,14 +158,16 @@ def parse_captions(captions):
     states |= {key: np.full((len(captions), 2), -1, np.int8) for key in ("shape", "color", "size", "motion")}
     for i, caption in enumerate(map(str, captions)):
         sizes, colors, names, verbs, pattern = ENGLISH if caption.isascii() else CHINESE
-        things = re.findall(pattern.format("|".join(sizes), "|".join(colors), "|".join(names)), caption)
-        done = re.findall("|".join(verbs), caption) * (2 if caption.endswith(verbs[-1]) else 1)
-        if len(things) not in (1, 2) or len(done) != len(things):
+        objects = re.findall(pattern.format("|".join(sizes), "|".join(colors), "|".join(names)), caption)
+        motions = re.findall("|".join(verbs), caption) * (2 if caption.endswith(verbs[-1]) else 1)
+        if len(objects) in (1, 2) and len(motions) == len(objects):
+            states["objects"][i] = len(objects)
+            for k, (size, color, shape) in enumerate(objects):
+                states["size"][i, k], states["color"][i, k] = sizes.index(size), colors.index(color)
+                states["shape"][i, k], states["motion"][i, k] = names.index(shape), verbs.index(motions[k])
+    for caption, objects, *written in zip(map(str, captions), states["objects"], *_captions(states)):
+        if not objects or caption not in written:
             raise CourseError(f"{caption!r} is no caption of this world, such as 'a small red circle moves left'.")
-        states["objects"][i] = len(things)
-        for k, (size, color, shape) in enumerate(things):
-            states["size"][i, k], states["color"][i, k] = sizes.index(size), colors.index(color)
-            states["shape"][i, k], states["motion"][i, k] = names.index(shape), verbs.index(done[k])
     return states
 
 
@@ -364,12 +366,12 @@ def _captions(states):
     english, chinese = [], []
     columns = (states[key].tolist() for key in ("objects", "shape", "color", "size", "motion"))
     for objects, shape, color, size, motion in zip(*columns, strict=True):
-        things = [f"a {sizes[size[k]]} {names[color[k]]} {SHAPES[shape[k]]}" for k in range(objects)]
-        things_zh = [f"一个{SIZES_ZH[size[k]]}的{COLORS_ZH[color[k]]}{SHAPES_ZH[shape[k]]}" for k in range(objects)]
+        nouns = [f"a {sizes[size[k]]} {names[color[k]]} {SHAPES[shape[k]]}" for k in range(objects)]
+        nouns_zh = [f"一个{SIZES_ZH[size[k]]}的{COLORS_ZH[color[k]]}{SHAPES_ZH[shape[k]]}" for k in range(objects)]
         if MOTIONS[motion[0]] == "collides":
-            english.append(" and ".join(things) + " collide")
-            chinese.append("和".join(things_zh) + "相撞")
+            english.append(" and ".join(nouns) + " collide")
+            chinese.append("和".join(nouns_zh) + "相撞")
         else:
-            english.append(" and ".join(f"{thing} {VERBS[m]}" for thing, m in zip(things, motion, strict=False)))
-            chinese.append("，".join(f"{thing}{VERBS_ZH[m]}" for thing, m in zip(things_zh, motion, strict=False)))
+            english.append(" and ".join(f"{noun} {VERBS[m]}" for noun, m in zip(nouns, motion, strict=False)))
+            chinese.append("，".join(f"{noun}{VERBS_ZH[m]}" for noun, m in zip(nouns_zh, motion, strict=False)))
     return np.array(english), np.array(chinese)

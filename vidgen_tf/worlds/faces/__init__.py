@@ -1,8 +1,8 @@
 """Drawn faces whose expression changes: every face is a list of numbers, nobody's portrait.
 
-A face is painted from back to front as parts on layers. A layer moves over time as a whole; a part lies still on its layer (hair,
-ears, glasses) or is a band between two arcs that bends and opens (lips, lids, brows). Both maps from a face's own coordinates to
-pixels are closed formulas, so the optical flow is exact.
+A face is composited from back to front as parts on layers. A layer moves over time as a whole; a part lies still on its layer
+(hair, ears, glasses) or is a band between two arcs that bends and opens (lips, lids, brows). Both maps from a face's own
+coordinates to pixels are closed formulas, so the optical flow is exact.
 
 Lengths of a face are in 56ths of the image's width, from the image's centre, x to the right and y down, whatever its size.
 """

@@ -9,7 +9,7 @@ from .states import UNITS, ease
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Something painted in one colour.
+    """A region filled with one colour.
 
     Args:
         layer: the `Layer` it lies on.

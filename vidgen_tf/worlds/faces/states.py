@@ -1,4 +1,4 @@
-"""The states of faces: sampled from random numbers, told in captions, and parsed from captions again."""
+"""The states of faces: sampled from random numbers, described by captions, and parsed from captions again."""
 
 import functools
 import itertools
@@ -156,7 +156,7 @@ _DOES_EN = ("keeps a neutral expression", "smiles", "looks surprised", "blinks",
 _HAIR_ZH = ("光头", "{}短发", "{}波波头", "{}长发", "{}卷发", "梳{}发髻")
 _COLOURS_ZH = ("黑色", "棕色", "红色", "金色", "灰色")
 _DOES_ZH = ("保持平静的表情", "露出微笑", "露出惊讶的表情", "在眨眼", "在说话")
-_TOLD = ("hair_style", "hair_colour", "beard", "glasses", "expression")  # what captions name
+_NAMED = ("hair_style", "hair_colour", "beard", "glasses", "expression")  # what captions name
 
 
 def write_captions(states):
@@ -168,7 +168,7 @@ def write_captions(states):
     Returns:
         str arrays `(N,)`, in English and in Simplified Chinese.
     """
-    rows = zip(*(states[key].tolist() for key in _TOLD))
+    rows = zip(*(states[key].tolist() for key in _NAMED))
     english, chinese = zip(*(_caption(*row) for row in rows))
     return np.array(english, dtype=str), np.array(chinese, dtype=str)
 
@@ -210,5 +210,5 @@ def parse_captions(captions):
     if None in rows:
         wrong = str(captions[rows.index(None)])
         raise CourseError(f"{wrong!r} is no caption of this world, such as 'a face with short black hair and glasses smiles'.")
-    states = dict(zip(_TOLD, np.array(rows, np.int64).reshape(-1, len(_TOLD)).T))
+    states = dict(zip(_NAMED, np.array(rows, np.int64).reshape(-1, len(_NAMED)).T))
     return states | {"has_glasses": states.pop("glasses") > 0}
