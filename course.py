@@ -190,6 +190,7 @@ def enter_environment(command):
         _go_on_under_venv()
     _prepend("PATH", os.path.dirname(sys.executable))
     _prepend("JUPYTER_PATH", os.path.join(sys.prefix, "share", "jupyter"))  # the kernel python3 is ours, whoever has one too
+    _prepend("PYTHONPATH", str(ROOT))  # kernels start in notebooks/, and may have another clone's package installed
     os.environ["KERAS_BACKEND"] = "tensorflow"
     for stream in (sys.stdout, sys.stderr):  # a title that the terminal can't show is shown escaped
         stream.reconfigure(errors="backslashreplace")
