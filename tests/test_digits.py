@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,18 +21,7 @@ def single():
 
 @pytest.fixture(scope="module")
 def canonical():
-    return digits.make_canonical(200, seed=0, split="test")
-
-
-def test_a_clip_depends_on_its_number_alone():
-    for make, options in ((digits.make, {}), (digits.make_canonical, {"random_walls": True, "digits": 3, "frames": 5})):
-        whole = make(140, seed=5, **options)
-        for start, count in ((0, 3), (60, 10), (139, 1)):
-            part = make(count, seed=5, start=start, **options)
-            np.testing.assert_array_equal(part.frames, whole.frames[start : start + count])
-            np.testing.assert_array_equal(part.captions_zh, whole.captions_zh[start : start + count])
-            for key, value in part.states.items():
-                np.testing.assert_array_equal(value, whole.states[key][start : start + count], err_msg=key)
+    return digits.make_moving_mnist(200, seed=0, split="test")
 
 
 def test_seeds_and_splits_draw_different_motion():
@@ -46,13 +33,12 @@ def test_seeds_and_splits_draw_different_motion():
     assert len(set(starts)) == 9
 
 
-def test_numbers_of_numpy_are_whole_numbers():
-    clips = digits.make(np.int64(2), seed=np.uint8(200), start=np.int32(1), split="test")
-    np.testing.assert_array_equal(clips.frames, digits.make(3, seed=200, split="test").frames[1:])
-
-
 def test_bytes_are_the_same_on_every_machine():
-    clips = [digits.make(4, seed=7), digits.make_canonical(4, seed=7), digits.make_canonical(4, seed=7, random_walls=True)]
+    clips = [
+        digits.make(4, seed=7),
+        digits.make_moving_mnist(4, seed=7),
+        digits.make_moving_mnist(4, seed=7, stochastic_bounces=True),
+    ]
     sums = [hashlib.sha256(c.frames.tobytes()).hexdigest()[:16] for c in clips]
     assert sums == SUMS
 
@@ -63,11 +49,11 @@ def test_shapes_and_types(single, canonical):
     assert digits.make(2, seed=0, size=64).frames.shape == (2, 16, 64, 64, 1)
     assert {key: (value.shape[1:], value.dtype.name) for key, value in canonical.states.items()} == {
         "digit": ((2,), "int8"),
-        "image": ((2,), "int32"),
-        "picture": ((2, 28, 28), "uint8"),
+        "image_index": ((2,), "int32"),
+        "digit_image": ((2, 28, 28), "uint8"),
         "position": ((20, 2, 2), "float32"),
         "velocity": ((20, 2, 2), "float32"),
-        "drawn": ((20, 2, 2), "int16"),
+        "pixel_position": ((20, 2, 2), "int16"),
         "bounce": ((20, 2), "bool"),
     }
     assert single.states["motion"].shape == (300,) and repr(canonical).startswith(
@@ -77,7 +63,7 @@ def test_shapes_and_types(single, canonical):
 
 @pytest.mark.parametrize("size, frames", [(32, 16), (64, 16), (32, 8), (32, 40)])
 def test_digit_motion_and_its_order_can_be_told_from_every_clip(size, frames):
-    clips = digits.make(400, seed=1, size=size, frames=frames)
+    clips = digits.make(400, seed=1, size=size, num_frames=frames)
     weight = clips.frames[..., 0].astype(float)
     mass = weight.sum(axis=(2, 3))
     x = (weight * np.arange(size)).sum(axis=(2, 3)) / mass
@@ -110,9 +96,9 @@ def test_one_digit_protocol(single):
     assert chisquare(np.histogram(across, 10, (0, 1))[0]).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("random_walls", [False, True])
-def test_walls(random_walls):
-    s = digits.make_canonical(300, seed=2, random_walls=random_walls).states
+@pytest.mark.parametrize("stochastic_bounces", [False, True])
+def test_walls(stochastic_bounces):
+    s = digits.make_moving_mnist(300, seed=2, stochastic_bounces=stochastic_bounces).states
     position, velocity, free = s["position"], s["velocity"], 36
     assert position.min() == 0 and position.max() == free
     np.testing.assert_allclose(np.sqrt((velocity**2).sum(axis=-1)), 3.6, rtol=1e-6)
@@ -122,30 +108,30 @@ def test_walls(random_walls):
     assert (velocity[low] > 0).all() and (velocity[high] < 0).all()
     calm = ~s["bounce"][:, 1:]
     np.testing.assert_array_equal(velocity[:, 1:][calm], velocity[:, :-1][calm])
-    if not random_walls:
+    if not stochastic_bounces:
         np.testing.assert_array_equal(velocity[:, 1:], np.where((low | high)[:, 1:], -1, 1) * velocity[:, :-1])
-    np.testing.assert_array_equal(s["drawn"], np.floor(position))
+    np.testing.assert_array_equal(s["pixel_position"], np.floor(position))
 
 
 def test_directions_are_uniform():
-    velocity = digits.make_canonical(3000, seed=4, frames=1).states["velocity"].reshape(-1, 2)
+    velocity = digits.make_moving_mnist(3000, seed=4, num_frames=1).states["velocity"].reshape(-1, 2)
     angle = np.arctan2(velocity[:, 1], velocity[:, 0])
     assert chisquare(np.histogram(angle, 24, (-np.pi, np.pi))[0]).pvalue > 1e-3
-    start = digits.make_canonical(3000, seed=4, frames=1).states["position"].reshape(-1, 2) / 36
+    start = digits.make_moving_mnist(3000, seed=4, num_frames=1).states["position"].reshape(-1, 2) / 36
     for axis in range(2):
         assert chisquare(np.histogram(start[:, axis], 20, (0, 1))[0]).pvalue > 1e-3
 
 
-def test_directions_at_random_walls_are_uniform_among_those_that_lead_inside():
-    s = digits.make_canonical(800, seed=6, random_walls=True, frames=30).states
+def test_directions_at_stochastic_bounces_are_uniform_among_those_that_lead_inside():
+    s = digits.make_moving_mnist(800, seed=6, stochastic_bounces=True, num_frames=30).states
     left = (s["position"][..., 0] == 0) & (s["position"][..., 1] > 0) & (s["position"][..., 1] < 36)
     vx, vy = s["velocity"][left].T
     counts = np.histogram(np.arctan2(vy, vx), 12, (-np.pi / 2, np.pi / 2))[0]
     assert counts.sum() == left.sum() > 1000 and chisquare(counts).pvalue > 1e-3
 
 
-def test_random_walls_change_the_future_only():
-    sure, unsure = (digits.make_canonical(50, seed=8, random_walls=walls) for walls in (False, True))
+def test_stochastic_bounces_change_the_future_only():
+    sure, unsure = (digits.make_moving_mnist(50, seed=8, stochastic_bounces=walls) for walls in (False, True))
     np.testing.assert_array_equal(sure.captions, unsure.captions)
     touched = np.logical_or.accumulate(sure.states["bounce"], axis=1)
     before = ~np.concatenate([np.zeros_like(touched[:, :1]), touched[:, :-1]], axis=1)
@@ -154,8 +140,8 @@ def test_random_walls_change_the_future_only():
 
 
 def test_futures_go_on_as_the_clips_up_to_the_first_wall_and_part_there():
-    clips = digits.make_canonical(60, seed=9, size=32, frames=20, digits=1, random_walls=True)
-    futures = digits.futures(clips, 12, 15, seed=1, after=5)
+    clips = digits.make_moving_mnist(60, seed=9, size=32, num_frames=20, num_digits=1, stochastic_bounces=True)
+    futures = digits.sample_futures(clips, 12, 15, seed=1, num_context_frames=5)
     assert futures.shape == (60, 12, 15, 32, 32, 1) and futures.dtype == np.uint8
     met = clips.states["bounce"][:, 4:, 0]
     wall = np.where(met.any(axis=1), met.argmax(axis=1), 15)  # in frames after the last one of the past
@@ -164,14 +150,14 @@ def test_futures_go_on_as_the_clips_up_to_the_first_wall_and_part_there():
         if known < 13:
             assert (future[1:, known + 1] != future[0, known + 1]).any(axis=(1, 2, 3)).sum() > 5
     assert (wall == 0).sum() > 3 and (wall > 3).sum() > 20
-    np.testing.assert_array_equal(futures, digits.futures(clips, 12, 15, seed=1, after=5))
-    assert (futures != digits.futures(clips, 12, 15, seed=2, after=5)).any()
+    np.testing.assert_array_equal(futures, digits.sample_futures(clips, 12, 15, seed=1, num_context_frames=5))
+    assert (futures != digits.sample_futures(clips, 12, 15, seed=2, num_context_frames=5)).any()
 
 
 def test_futures_are_as_likely_as_the_clips_themselves():
     """The truth is one more draw: among 9 futures it is as often the one that ends highest as any other."""
-    clips = digits.make_canonical(600, seed=10, size=32, frames=20, digits=1, random_walls=True)
-    futures = digits.futures(clips, 9, 15, seed=3, after=5)[:, :, -1]
+    clips = digits.make_moving_mnist(600, seed=10, size=32, num_frames=20, num_digits=1, stochastic_bounces=True)
+    futures = digits.sample_futures(clips, 9, 15, seed=3, num_context_frames=5)[:, :, -1]
     top = np.concatenate([futures, clips.frames[:, None, -1]], axis=1).any(axis=(3, 4)).argmax(axis=2)  # the first row with ink
     above, level = (top[:, :9] < top[:, 9:]).sum(axis=1), (top[:, :9] == top[:, 9:]).sum(axis=1)
     rank = above + np.floor(np.random.default_rng(0).random(600) * (level + 1)).astype(int)  # ties are broken by lot
@@ -179,7 +165,9 @@ def test_futures_are_as_likely_as_the_clips_themselves():
 
 
 def test_pixels_are_the_brightest_of_the_pictures(canonical):
-    for frames, drawn, pictures in zip(canonical.frames[:10], *(canonical.states[k] for k in ("drawn", "picture")), strict=False):
+    for frames, drawn, pictures in zip(
+        canonical.frames[:10], *(canonical.states[k] for k in ("pixel_position", "digit_image")), strict=False
+    ):
         for frame, corners in zip(frames[..., 0], drawn, strict=True):
             expected = np.zeros((64, 64), np.uint8)
             for (x, y), picture in zip(corners, pictures, strict=True):
@@ -188,7 +176,7 @@ def test_pixels_are_the_brightest_of_the_pictures(canonical):
 
 
 def test_copying_and_zeros_err_as_the_protocol_says(canonical):
-    clips = np.concatenate([canonical.frames, digits.make_canonical(600, seed=1).frames]) / np.float32(255)
+    clips = np.concatenate([canonical.frames, digits.make_moving_mnist(600, seed=1).frames]) / np.float32(255)
     future, last = clips[:, 10:], clips[:, 9:10]
     zeros, copy = (((future - guess) ** 2).sum(axis=(2, 3, 4)).mean() for guess in (0, last))
     assert zeros == pytest.approx(302, rel=0.1) and copy == pytest.approx(370, rel=0.1)
@@ -208,7 +196,7 @@ def test_warping_a_single_digit_gives_the_next_frame(single):
 
 def test_flow_follows_the_brighter_digit(canonical):
     clips = canonical[:15]
-    flow, drawn, pictures = clips.optical_flow(), clips.states["drawn"].astype(int), clips.states["picture"]
+    flow, drawn, pictures = clips.optical_flow(), clips.states["pixel_position"].astype(int), clips.states["digit_image"]
     overlaps = 0
     for n in range(15):
         for t in range(0, 19, 3):
@@ -226,10 +214,10 @@ def test_flow_follows_the_brighter_digit(canonical):
 def test_splits_share_no_scan_and_have_every_digit(source):
     used = {}
     for split, (first, last) in digits.SPLITS[source].items():
-        image = digits.make_canonical(1500, seed=0, frames=1, split=split).states["image"]
+        image = digits.make_moving_mnist(1500, seed=0, num_frames=1, split=split).states["image_index"]
         assert first <= image.min() and image.max() < last
         used[split] = set(image.ravel().tolist())
-        labels = digits.stills(split)[1]
+        labels = digits.images(split)[1]
         share = np.bincount(labels, minlength=10) / len(labels)
         assert share.min() > 0.08 and share.max() < 0.12
     assert not (used["train"] & used["test"] or used["train"] & used["validation"] or used["validation"] & used["test"])
@@ -237,7 +225,7 @@ def test_splits_share_no_scan_and_have_every_digit(source):
 
 
 def test_no_two_splits_hold_the_same_pixels():
-    pictures = {split: {p.tobytes() for p in digits.stills(split, size=8)[0]} for split in ("train", "validation", "test")}
+    pictures = {split: {p.tobytes() for p in digits.images(split, size=8)[0]} for split in ("train", "validation", "test")}
     assert not (pictures["train"] & pictures["test"] or pictures["train"] & pictures["validation"])
 
 
@@ -245,8 +233,8 @@ def test_labels_and_pictures_are_those_of_scikit_learn(single):
     from sklearn.datasets import load_digits
 
     scans = load_digits()
-    np.testing.assert_array_equal(single.states["digit"], scans.target[single.states["image"]])
-    pictures, labels = digits.stills("test", size=8)
+    np.testing.assert_array_equal(single.states["digit"], scans.target[single.states["image_index"]])
+    pictures, labels = digits.images("test", size=8)
     np.testing.assert_array_equal(labels, scans.target[1415:])
     np.testing.assert_array_equal(pictures[..., 0], np.floor(scans.images[1415:] * 255 / 16 + 0.5))
 
@@ -256,7 +244,7 @@ def test_enlarging_agrees_with_scikit_image(size):
     from skimage.transform import resize
     from sklearn.datasets import load_digits
 
-    pictures, _ = digits.stills("validation", size)
+    pictures, _ = digits.images("validation", size)
     assert pictures.shape == (128, size, size, 1) and pictures.dtype == np.uint8
     for picture, scan in zip(pictures[:30], load_digits().images[1287:], strict=False):
         reference = resize(scan / 16, (size, size), order=1, mode="edge", anti_aliasing=False) * 255
@@ -277,7 +265,7 @@ def test_captions():
         (2, "the digits {} and {} are moving .", "数字{}和{}在移动。"),
         (3, "the digits {}, {} and {} are moving .", "数字{}、{}和{}在移动。"),
     ):
-        clips = digits.make_canonical(2, seed=1, frames=2, digits=count)
+        clips = digits.make_moving_mnist(2, seed=1, num_frames=2, num_digits=count)
         assert clips.captions[1] == english.format(*clips.states["digit"][1])
         assert clips.captions_zh[1] == chinese.format(*clips.states["digit"][1])
 
@@ -286,21 +274,33 @@ def test_captions():
     "call, said",
     [
         (lambda: digits.make(1, seed=0, size=48), "32 or 64"),
-        (lambda: digits.make(1, seed=0, frames=7), "at least 8, got frames=7"),
+        (lambda: digits.make(1, seed=0, num_frames=7), "at least 8, got num_frames=7"),
         (lambda: digits.make(0, seed=0), "count=0"),
         (lambda: digits.make(-1, seed=0), "count=-1"),
         (lambda: digits.make(1, seed=-1), "seed=-1"),
         (lambda: digits.make(1, seed=None), "seed=None"),
         (lambda: digits.make(1, seed=0, start=-1), "start=-1"),
-        (lambda: digits.make_canonical(1, seed=0, digits=0), "digits=0"),
-        (lambda: digits.make_canonical(1, seed=0, frames=0), "frames=0"),
-        (lambda: digits.stills(size=0), "size=0"),
-        (lambda: digits.futures(digits.make_canonical(1, seed=0, frames=3), 0, 2, seed=0, after=3), "count=0"),
-        (lambda: digits.futures(digits.make_canonical(1, seed=0, frames=3), 1, 0, seed=0, after=3), "frames=0"),
-        (lambda: digits.futures(digits.make_canonical(1, seed=0, frames=3), 1, 2, seed=0, after=0), "after=0"),
-        (lambda: digits.futures(digits.make_canonical(1, seed=0, frames=3), 1, 2, seed=0, after=4), "no past of 4"),
+        (lambda: digits.make_moving_mnist(1, seed=0, num_digits=0), "num_digits=0"),
+        (lambda: digits.make_moving_mnist(1, seed=0, num_frames=0), "num_frames=0"),
+        (lambda: digits.images(size=0), "size=0"),
+        (
+            lambda: digits.sample_futures(digits.make_moving_mnist(1, seed=0, num_frames=3), 0, 2, seed=0, num_context_frames=3),
+            "count=0",
+        ),
+        (
+            lambda: digits.sample_futures(digits.make_moving_mnist(1, seed=0, num_frames=3), 1, 0, seed=0, num_context_frames=3),
+            "num_frames=0",
+        ),
+        (
+            lambda: digits.sample_futures(digits.make_moving_mnist(1, seed=0, num_frames=3), 1, 2, seed=0, num_context_frames=0),
+            "num_context_frames=0",
+        ),
+        (
+            lambda: digits.sample_futures(digits.make_moving_mnist(1, seed=0, num_frames=3), 1, 2, seed=0, num_context_frames=4),
+            "num_context_frames=4 is too many",
+        ),
         (lambda: digits.make(1, seed=0, split="dev"), "train, validation or test"),
-        (lambda: digits.stills(source="svhn"), "scikit-learn or mnist"),
+        (lambda: digits.images(source="svhn"), "scikit-learn or mnist"),
     ],
 )
 def test_a_wrong_argument_is_named_with_the_remedy(call, said):
@@ -322,49 +322,33 @@ def test_mnist_is_read_where_keras_keeps_it(tmp_path, monkeypatch):
     scans[:, 3] = (number % 251)[:, None]
     labels = (number % 10).astype(np.uint8)
     np.savez(path, x_train=scans[:60000], y_train=labels[:60000], x_test=scans[60000:], y_test=labels[60000:])
-    pictures, given = digits.stills("validation", source="mnist")
+    pictures, given = digits.images("validation", source="mnist")
     np.testing.assert_array_equal(pictures[..., 0], scans[55000:60000])
     np.testing.assert_array_equal(given, labels[55000:60000])
-    small, _ = digits.stills("test", size=14, source="mnist")
+    small, _ = digits.images("test", size=14, source="mnist")
     mean = scans[60000:].reshape(10000, 14, 2, 14, 2).astype(float).mean(axis=(2, 4))
     np.testing.assert_array_equal(small[..., 0], np.floor(mean + 0.5))
-    image = digits.make(100, seed=0, split="validation", source="mnist").states["image"]
+    image = digits.make(100, seed=0, split="validation", source="mnist").states["image_index"]
     assert image.min() >= 55000 and image.max() < 60000
 
 
 def test_what_is_handed_out_may_be_written_to():
-    pictures, labels = digits.stills("test")
+    pictures, labels = digits.images("test")
     pictures[:], labels[:] = 0, 0
-    assert digits.stills("test")[0].any() and digits.stills("test")[1].any()
+    assert digits.images("test")[0].any() and digits.images("test")[1].any()
 
 
-def test_the_world_needs_no_tensorflow():
-    code = (
-        "import sys; from vidgen_tf.worlds import digits; digits.make(1, seed=0); print({'tensorflow', 'keras'} & {*sys.modules})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
-def test_captions_are_read_back_to_the_states_that_wrote_them(single):
-    for captions in (single.captions, single.captions_zh):
-        states = digits.from_captions(captions)
-        for key, value in states.items():
-            np.testing.assert_array_equal(value, single.states[key], err_msg=key)
-    for wrong in ("the digit 3 is moving", "the digits 3 and 4 are moving .", ""):
+def test_captions_of_both_kinds_are_parsed_together():
+    captions = [
+        "the digit 3 is moving down then up .",
+        "the digits 4, 0 and 7 are moving .",
+        "数字9先向左再向右移动。",
+        "数字8和2在移动。",
+    ]
+    states = digits.parse_captions(captions)
+    assert states["digit"].tolist() == [[3, -1, -1], [4, 0, 7], [9, -1, -1], [8, 2, -1]]
+    assert states["motion"].tolist() == [1, -1, 2, -1] and {value.dtype.name for value in states.values()} == {"int8"}
+    assert digits.parse_captions(captions[1:2]).keys() == {"digit"}, "no caption names a motion"
+    for wrong in ("the digit 3 is moving", "the digits 3 are moving up then down .", "the digit 3 is moving up .", "数字3移动。"):
         with pytest.raises(CourseError, match="is no caption of this world"):
-            digits.from_captions([str(single.captions[0]), wrong])
-
-
-def test_states_are_drawn_again_to_the_byte(single, canonical):
-    np.testing.assert_array_equal(digits.draw(single.states), single.frames)
-    np.testing.assert_array_equal(digits.draw(canonical.states, canonical.frames.shape[2]), canonical.frames)
-
-
-def test_clips_are_drawn_at_random_and_at_most_once():
-    clips = digits.make_canonical(12, seed=3, size=32)
-    some, same = clips.drawn(9, 1), clips.drawn(9, 1)
-    np.testing.assert_array_equal(some.frames, same.frames)
-    assert len({frames.tobytes() for frames in some.frames}) == 9 and len(some.states["position"]) == 9
-    with pytest.raises(CourseError, match="There are 12 such clips"):
-        clips.drawn(13, 1)
+            digits.parse_captions([captions[0], wrong])

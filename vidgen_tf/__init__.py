@@ -3,4 +3,4 @@
 Importing it is fast: TensorFlow comes in only with the modules that need it.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

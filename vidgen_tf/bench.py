@@ -10,7 +10,7 @@ from .errors import CourseError
 
 
 def bench(seconds=3.0):
-    """Prints the matrix rate, the speed of each dataset's world, of a training step of each model, and of its input pipeline.
+    """Prints the peak rate of matrix products, the speed of each data set, of a training step of each model, and of its input pipeline.
 
     Args:
         seconds: about how long each row is measured, above 0.
@@ -38,14 +38,14 @@ def _measurements(seconds):
     """Yields name, rate, unit and a remark on each row of the table."""
     peak = matrix_rate(seconds)
     yield "matrix product, float32 2048 x 2048", peak / 1e9, "GFLOP/s", ""
-    for name, rate in world_rates(seconds):
-        yield f"world {name}", rate, "clips/s", " on one core"
+    for name, rate in data_rates(seconds):
+        yield f"data {name}", rate, "clips/s", " on one core"
     for name, build, batch in MODELS:
         model, data = build(batch)
         feeds = batches_per_second(data, seconds)
         steps = steps_per_second(model, data, seconds)
         share = batch * step_flops(model, _times(data)) * steps / peak
-        yield f"train {name}", steps, "steps/s", f" of {batch}, {share:.0%} of the matrix rate"
+        yield f"train {name}", steps, "steps/s", f" of {batch}, {share:.0%} of peak FLOP/s (MFU)"
         yield f"feed {name}", feeds, "batches/s", f", {feeds / steps:.0f} times what the model takes"
 
 
@@ -71,14 +71,14 @@ def matrix_rate(seconds):
     return 2 * 2048**3 / best
 
 
-def world_rates(seconds):
-    """How fast the clips of each dataset are drawn.
+def data_rates(seconds):
+    """How fast the clips of each data set are drawn.
 
     Args:
         seconds: about how long each is measured, in processor time.
 
     Yields:
-        (name, rate): the dataset's name, and clips per second of processor time.
+        (name, rate): the data set's name, and clips per second of processor time.
     """
     from .datasets import DATASETS
 
@@ -133,26 +133,26 @@ def steps_per_second(model, data, seconds):
 
 
 def step_flops(model, times=1):
-    """The work of a training step for one item: a backward pass costs twice a forward one, or once to the pictures alone.
+    """The work of a training step for one item: a backward pass costs twice a forward one, or once to the images alone.
 
     Args:
-        model: built `keras.Model`, `vidgen_tf.models.gan.GAN` or `vidgen_tf.models.diffusion.FlowMatching`.
+        model: built `keras.Model`, `vidgen_tf.models.gan.GAN` or `vidgen_tf.models.flow_matching.FlowMatching`.
         times: how often an item passes through the model, once for each of its frames where they are read one by one.
 
     Returns:
         float, floating point operations.
     """
-    from .models.diffusion import FlowMatching
+    from .models.flow_matching import FlowMatching
     from .models.gan import GAN
 
-    if isinstance(model, FlowMatching):  # every kernel is used about once for each frame, those of noise levels and words as well
-        return 3 * model.model.config.frames * forward_flops(model.student)
+    if isinstance(model, FlowMatching):  # each kernel is used about once a frame, those of timesteps and tokens as well
+        return 3 * model.model.config.num_frames * forward_flops(model.network)
     if not isinstance(model, GAN):
         return 3 * times * forward_flops(model)
     generator, discriminator = forward_flops(model.generator), forward_flops(model.discriminator)
     gamma, every = model.penalty
-    # The generator runs twice and learns once; the discriminator rates four batches, learns from two and leads back through one.
-    # A penalty is a forward pass, one back to the pictures, and both of these back to the weights; for real and made pictures.
+    # The generator runs twice and learns once; the discriminator runs on four batches, learns from two and passes a gradient through one.
+    # A penalty is a forward pass, one back to the images, and both of these back to the weights; for real and generated ones.
     return 4 * generator + 9 * discriminator + (12 / every * discriminator if gamma else 0)
 
 
@@ -167,12 +167,12 @@ def forward_flops(model):
     """
     from keras import layers
 
-    from .models.convlstm import CONTEXT, FUTURE, ConvLSTM
+    from .models.convlstm import ConvLSTM
 
-    if isinstance(model, ConvLSTM):  # each kernel is laid at each place, for every frame of a clip but the last
+    if isinstance(model, ConvLSTM):  # each kernel is applied at each location, for every frame of a clip but the last
         kernels = [kernel for cell in model.cells for kernel in (cell.kernel, cell.recurrent_kernel)] + [model.head.kernel]
-        places = (model.config.frame_size // model.config.patch) ** 2
-        return 2 * sum(math.prod(kernel.shape) for kernel in kernels) * places * (CONTEXT + FUTURE - 1)
+        locations = (model.config.image_size // model.config.patch_size) ** 2
+        return 2 * sum(math.prod(kernel.shape) for kernel in kernels) * locations * 19
     total = 0
     for layer in model._flatten_layers():
         if isinstance(layer, layers.Dense):
@@ -180,13 +180,13 @@ def forward_flops(model):
         elif isinstance(layer, layers.GRUCell):
             total += 2 * (math.prod(layer.kernel.shape) + math.prod(layer.recurrent_kernel.shape))
         elif isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):
-            grid = layer.output if isinstance(layer, layers.Conv2D) else layer.input  # where the kernel is laid, or stamped
+            grid = layer.output if isinstance(layer, layers.Conv2D) else layer.input  # where the kernel is applied
             total += 2 * math.prod(layer.kernel.shape) * math.prod(grid.shape[1:3])
     return total
 
 
 def _times(data):
-    """How many frames an item has, if the batches are paths `(B, T, D)`, whose frames are read one by one; else 1."""
+    """How many frames an item has, if the batches are latent trajectories `(B, T, D)`, read frame by frame; else 1."""
     shape = getattr(data.element_spec, "shape", ())
     return shape[1] if len(shape) == 3 else 1
 
@@ -199,15 +199,15 @@ def _dense(batch):
     import keras
 
     from .datasets import pipeline
-    from .models.dense import DenseConfig, LatentFrames
+    from .models.glo import GLO, DenseConfig
 
     frames = _noise(512, 64, 64, 3)
-    model = LatentFrames(len(frames), DenseConfig())
+    model = GLO(len(frames), DenseConfig())
     model.compile(keras.optimizers.Adam(1e-3), loss="mse", jit_compile=True)
     return model, pipeline(np.arange(len(frames)), frames, batch_size=batch)
 
 
-def _mlp_gan(batch, losses="relativistic_losses", gamma=1.0):
+def _mlp_gan(batch, losses="rpgan_losses", gamma=1.0):
     import keras
 
     from .datasets import pipeline
@@ -221,14 +221,15 @@ def _mlp_gan(batch, losses="relativistic_losses", gamma=1.0):
 
 
 def _classic_gan(batch):
-    return _mlp_gan(batch, "bce_losses", 0.0)
+    return _mlp_gan(batch, "non_saturating_losses", 0.0)
 
 
 def _dcgan(batch, size=32):
     from .datasets import pipeline
-    from .models.dcgan import DCGANConfig, DCGANFaces, build_dcgan
+    from .models.dcgan import DCGANConfig, build_dcgan
+    from .recipes import RECIPES
 
-    config = DCGANConfig() if size == 32 else DCGANFaces.config
+    config = DCGANConfig() if size == 32 else RECIPES["dcgan-faces"].config
     return build_dcgan(config), pipeline(_noise(512, size, size, 3), batch_size=batch)
 
 
@@ -247,23 +248,25 @@ def _vae(batch):
     return model, pipeline(_noise(1024, 32, 32, 3), batch_size=batch)
 
 
-def _predictor(recipe, batch):
+def _predictor(name, batch):
     import keras
 
-    from .models import convlstm
+    from .models.convlstm import ConvLSTM, bce_l1_loss
+    from .recipes import RECIPES, predictors
 
-    maker = getattr(convlstm, recipe)()
-    model = maker.build()
-    model.compile(keras.optimizers.Adam(1e-3), loss=convlstm.crisp_loss, jit_compile=False)
-    return model, convlstm.fresh_batches(model, maker.drawn, batch)
+    model = RECIPES[name].build()
+    if isinstance(model, ConvLSTM):
+        model.num_free_running_frames = predictors.NUM_FUTURE_FRAMES - 1
+    model.compile(keras.optimizers.Adam(1e-3), loss=bce_l1_loss, jit_compile=False)
+    return model, predictors.streaming_batches(model, predictors.STREAM, batch)
 
 
 def _convlstm(batch):
-    return _predictor("ConvLSTMDigits", batch)
+    return _predictor("convlstm-digits", batch)
 
 
 def _simvp(batch):
-    return _predictor("SimVPDigits", batch)
+    return _predictor("simvp-digits", batch)
 
 
 def _latent_svg(batch):
@@ -281,29 +284,30 @@ def _flow_matching(batch, captions=None):
     import keras
 
     from .datasets import pipeline
-    from .models.diffusion import DiffusionConfig, FlowMatching, LatentDiffusion
+    from .models.dit import DiffusionConfig, LatentDiffusion
+    from .models.flow_matching import FlowMatching
 
-    model = FlowMatching(LatentDiffusion(DiffusionConfig(own_levels=0.0 if captions else 0.5), captions))
+    model = FlowMatching(LatentDiffusion(DiffusionConfig(per_frame_timestep_prob=0.0 if captions else 0.5), captions))
     model.compile(keras.optimizers.AdamW(1e-3), jit_compile=True)
     rng = np.random.default_rng(0)
     latents = rng.normal(size=(512, 16, 32)).astype(np.float32)
     if captions is None:
         return model, pipeline(latents, batch_size=batch)
-    words = rng.integers(0, 100, (512, 20), dtype=np.int32)
-    return model, pipeline(latents, words, batch_size=batch).map(lambda *both: (both,))
+    tokens = rng.integers(0, 100, (512, 20), dtype=np.int32)
+    return model, pipeline(latents, tokens, batch_size=batch).map(lambda *both: (both,))
 
 
 def _text_to_video(batch):
-    from .models.text import CaptionEncoder
+    from .models.text_encoder import TextEncoder
 
-    return _flow_matching(batch, CaptionEncoder)
+    return _flow_matching(batch, TextEncoder)
 
 
 # Name, function from a batch size to a compiled model and its data, batch size. Later chapters add their rows.
 MODELS = [
     ("dense frame generator, 64x64 RGB", _dense, 64),
-    ("MLP GAN, classic losses, 28x28", _classic_gan, 64),
-    ("MLP GAN, relativistic, 28x28", _mlp_gan, 64),
+    ("MLP GAN, non-saturating loss, 28x28", _classic_gan, 64),
+    ("MLP GAN, relativistic pairing loss, 28x28", _mlp_gan, 64),
     ("DCGAN, 32x32 RGB", _dcgan, 32),
     ("DCGAN, 64x64 RGB", _large_dcgan, 32),
     ("VAE, 32x32 RGB", _vae, 64),

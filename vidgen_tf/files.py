@@ -90,3 +90,26 @@ def progress(items=None, *, label, unit="it", total=None, delay=0.0):
 
     options = {"delay": delay, "leave": delay == 0, "disable": not is_interactive()}
     return tqdm(items, desc=label, unit=unit, total=total, **options)
+
+
+def check_writable(folder):
+    """A folder, made where it is missing, to which files can be written: one was, and is removed again.
+
+    Args:
+        folder: str or Path.
+
+    Returns:
+        Path.
+
+    Raises:
+        CourseError: it can't be written to, the disk is full, or the path is a file.
+    """
+    folder = Path(folder)
+    with _told_in_a_sentence(folder):
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "it is no folder", str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".part-", dir=folder) as file:  # mkdir and permission bits prove nothing
+            file.write(b"x")
+            file.flush()
+    return folder

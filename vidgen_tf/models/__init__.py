@@ -1,1 +1,0 @@
-"""The models, a file per family, in the order of the chapters."""

@@ -1,87 +1,52 @@
-"""Predicting frames: a convolutional LSTM that writes one frame after another, and a convolutional predictor without recurrence
-that writes ten at once. Both are trained on digits that bounce about: 10 frames to look at, 10 to predict."""
+"""Convolutional LSTM (ConvLSTM) for next-frame prediction, and the losses of frame predictors."""
 
 import dataclasses
-import itertools
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from .. import training
-from ..datasets import load, to_model
-from ..metrics import ssim
-from ..video import Clip, to_float, to_uint8
-from ..worlds import digits
+from ..layers import depth_to_space, space_to_depth
+from .base import Config, ConfiguredModel, check_float_frames, check_multiple
 
-CONTEXT, FUTURE = 10, 10  # frames to look at, frames to predict: the benchmark's
-DARK = keras.initializers.Constant(-3.0)  # the logit of 5 % brightness: most of a frame is black, so begin there
+NUM_CONTEXT_FRAMES, NUM_FUTURE_FRAMES = 10, 10  # of Moving MNIST (Srivastava et al., 2015)
+BACKGROUND_LOGIT = keras.initializers.Constant(-3.0)  # a brightness of 5 %: most pixels of a frame are black
 
 
-def fold(frames, patch):
-    """Squares of patch x patch pixels become the channels of one place; nothing is lost.
-
-    Args:
-        frames: float `(B, T, H, W, C)`, H and W multiples of `patch`.
-        patch: side of a square, px.
-
-    Returns:
-        float `(B, T, H/patch, W/patch, patch * patch * C)`.
-    """
-    times, height, width, channels = frames.shape[1:]
-    x = ops.reshape(frames, (-1, times, height // patch, patch, width // patch, patch, channels))
-    x = ops.transpose(x, (0, 1, 2, 4, 3, 5, 6))  # (B, T, h, p, w, p, C) -> (B, T, h, w, p, p, C)
-    return ops.reshape(x, (-1, times, height // patch, width // patch, patch * patch * channels))
-
-
-def unfold(folded, patch):
-    """Undoes `fold`.
-
-    Args:
-        folded: float `(B, T, h, w, patch * patch * C)`.
-        patch: side of a square, px.
-
-    Returns:
-        float `(B, T, h * patch, w * patch, C)`.
-    """
-    times, height, width, depth = folded.shape[1:]
-    x = ops.reshape(folded, (-1, times, height, width, patch, patch, depth // patch**2))
-    x = ops.transpose(x, (0, 1, 2, 4, 3, 5, 6))  # (B, T, h, w, p, p, C) -> (B, T, h, p, w, p, C)
-    return ops.reshape(x, (-1, times, height * patch, width * patch, depth // patch**2))
-
-
+@keras.saving.register_keras_serializable(package="vidgen_tf")
 class ConvLSTMCell(layers.Layer):
-    """One step of a convolutional LSTM: a memory with a place for each place of the picture.
+    """One time step of a convolutional LSTM, whose hidden state and cell state are feature maps.
 
-    Weights of the input, forget, candidate and output gates lie beside each other in this order, as in
+    The kernels of the input, forget, candidate and output gates are concatenated along their last axis in this order, as in
     `keras.layers.ConvLSTM2D`.
 
     Args:
-        filters: channels of the memory and of the hidden state.
-        kernel_size: side of both kernels.
+        filters: int, channels of the hidden state and of the cell state.
+        kernel_size: int, side of the input kernel and of the recurrent kernel.
+        **options: `name` and the other options of `keras.layers.Layer`.
 
     Call arguments:
-        x: float `(B, h, w, C)`, the input of this step.
-        states: hidden state and memory of the step before, each float `(B, h, w, filters)`.
+        x: float `(B, h, w, C)`, the input of this time step.
+        states: list of hidden state and cell state after the time step before, float `(B, h, w, filters)` each.
 
     Output shape:
-        The hidden state `(B, h, w, filters)`, and the list of hidden state and memory for the next step.
+        The hidden state `(B, h, w, filters)`, and the list of hidden state and cell state for the next time step.
 
     References:
         Shi, Chen, Wang, Yeung, Wong and Woo, 2015, "Convolutional LSTM network: a machine learning approach for precipitation
-        nowcasting" (ours, like Keras', leaves out the direct weights from the memory to the gates).
+        nowcasting" (ours, like Keras', has no peephole connections).
     """
 
-    def __init__(self, filters, kernel_size):
-        super().__init__()
+    def __init__(self, filters, kernel_size, **options):
+        super().__init__(**options)
         self.filters, self.kernel_size = filters, kernel_size
 
     def build(self, x_shape, states_shape=None):
-        """Makes the weights. The forget gate's bias begins at 1: remember, until told otherwise.
+        """Makes the weights; the bias of the forget gate starts at 1.
 
         Args:
-            x_shape: shape of the input.
-            states_shape: unused; it follows.
+            x_shape: shape of the input, `(B, h, w, C)`.
+            states_shape: unused: it follows from `filters`.
         """
         side, gates = (self.kernel_size, self.kernel_size), 4 * self.filters
         self.kernel = self.add_weight((*side, x_shape[-1], gates), "glorot_uniform", name="kernel")
@@ -90,428 +55,205 @@ class ConvLSTMCell(layers.Layer):
         self.bias = self.add_weight((gates,), "zeros", name="bias")
         self.bias.assign(np.repeat([0.0, 1.0, 0.0, 0.0], self.filters))
 
-    def blank(self, folded):
-        """The states before anything has been seen.
+    def get_initial_state(self, inputs):
+        """The states before the first time step: zeros.
 
         Args:
-            folded: float `(B, T, h, w, C)`, what will be read.
+            inputs: float `(B, T, h, w, C)`, the inputs of all time steps.
 
         Returns:
-            list of hidden state and memory, zeros `(B, h, w, filters)`.
+            list of hidden state and cell state, zeros `(B, h, w, filters)`.
         """
-        batch, _, height, width, _ = ops.shape(folded)
-        return [ops.zeros((batch, height, width, self.filters)) for _ in range(2)]
+        batch, _, height, width, _ = ops.shape(inputs)
+        return [ops.zeros((batch, height, width, self.filters), self.compute_dtype) for _ in range(2)]
 
     def call(self, x, states):
-        hidden, memory = states
+        hidden_state, cell_state = states
         gates = ops.conv(x, self.kernel, padding="same") + self.bias
-        gates = gates + ops.conv(hidden, self.recurrent_kernel, padding="same")
+        gates = gates + ops.conv(hidden_state, self.recurrent_kernel, padding="same")
         i, f, g, o = ops.split(gates, 4, axis=-1)  # (B, h, w, 4 * F) -> 4 x (B, h, w, F)
-        memory = ops.sigmoid(f) * memory + ops.sigmoid(i) * ops.tanh(g)
-        hidden = ops.sigmoid(o) * ops.tanh(memory)
-        return hidden, [hidden, memory]
+        cell_state = ops.sigmoid(f) * cell_state + ops.sigmoid(i) * ops.tanh(g)
+        hidden_state = ops.sigmoid(o) * ops.tanh(cell_state)
+        return hidden_state, [hidden_state, cell_state]
+
+    def get_config(self):
+        """The constructor's arguments, as Keras writes them into a file.
+
+        Returns:
+            dict.
+        """
+        return super().get_config() | {"filters": self.filters, "kernel_size": self.kernel_size}
 
 
+@keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
-class ConvLSTMConfig:
-    """Sizes of a next-frame model."""
+class ConvLSTMConfig(Config):
+    """Sizes of a ConvLSTM for next-frame prediction.
 
-    frame_size: int = 32  # height and width, px
+    Raises:
+        CourseError: a size that is no whole number or below 1, or an image size that patches don't divide.
+    """
+
+    image_size: int = 32  # height and width of a frame, px
     channels: int = 1
-    patch: int = 4  # squares of patch x patch pixels are folded into channels
+    patch_size: int = 4  # side of the patches that become channels (space-to-depth), px
     filters: tuple[int, ...] = (32, 32)  # channels of each cell
     kernel_size: int = 3
-    head_frames: int = 1  # moments that an output looks at: 1 its own; 3 (a bug) also those before and after
+    head_kernel_time: int = 1  # the head's kernel size along time; above 1 it leaks future frames (non-causal)
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_multiple(self.image_size, self.patch_size, "it is cut into patches")
 
 
-class ConvLSTM(keras.Model):
-    """Convolutional LSTM cells read folded frames, and a convolution writes the next frame after each.
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class ConvLSTM(ConfiguredModel):
+    """Stacked ConvLSTM cells on space-to-depth frames, and a convolutional head that predicts the next frame at each time step.
 
-    After the frames that it is shown, the model can go on by itself, reading what it wrote.
+    After the given frames it can be free-running: it reads its own predictions.
 
     Args:
         config: `ConvLSTMConfig`.
-        free_frames: how many frames it reads of its own in `fit` and `predict`; 0 is teacher forcing.
+        num_free_running_frames: int, predictions that it reads itself in `fit`, `evaluate` and `predict`; 0 is teacher forcing.
 
     Call arguments:
         frames: float `(B, T, H, W, C)` in [-1, 1].
-        free_frames: as above, for this call.
+        num_free_running_frames: int or None; replaces that of the constructor.
 
     Output shape:
-        `(B, T + free_frames, H, W, C)`, logits: the output at t predicts frame t + 1, as `tanh(logit / 2)`.
+        `(B, T + num_free_running_frames, H, W, C)`, float32 logits; those at t predict frame t + 1, see `logits_to_pixels`.
+
+    Raises:
+        CourseError: pixels that are no floats, see `check_float_frames`.
 
     References:
-        Shi and others, 2015, "Convolutional LSTM network".
+        Shi, Chen, Wang, Yeung, Wong and Woo, 2015, "Convolutional LSTM network: a machine learning approach for precipitation
+        nowcasting".
     """
 
-    def __init__(self, config, free_frames=0):
+    def __init__(self, config, num_free_running_frames=0):
         super().__init__(name="convlstm")
-        self.config, self.free_frames = config, free_frames
+        self.config, self.num_free_running_frames = config, num_free_running_frames
         self.cells = [ConvLSTMCell(filters, config.kernel_size) for filters in config.filters]
-        kernel = (config.head_frames, 3, 3)  # time, height, width
-        depth = config.patch**2 * config.channels
-        self.head = layers.Conv3D(depth, kernel, padding="same", bias_initializer=DARK)
-        self(np.zeros((1, 1, config.frame_size, config.frame_size, config.channels), "float32"))
+        depth, kernel_size = config.patch_size**2 * config.channels, (config.head_kernel_time, 3, 3)  # time, h, w
+        initial = {"bias_initializer": BACKGROUND_LOGIT, "dtype": "float32"}
+        self.head = layers.Conv3D(depth, kernel_size, padding="same", **initial)
+        self.build((None, NUM_CONTEXT_FRAMES, config.image_size, config.image_size, config.channels))
 
-    def call(self, frames, free_frames=None):
-        """Logits of the frames 1 to T + free_frames."""
-        known, states = self.read(frames)
-        logits = [self.head(ops.stack(known, axis=1))]  # (B, T, h, w, K) -> (B, T, h, w, p * p * C)
-        for _ in range(self.free_frames if free_frames is None else free_frames):
-            now, states = self.step(pixels(logits[-1][:, -1]), states)
-            known.append(now)
-            recent = ops.stack(known[-self.config.head_frames :], axis=1)
-            logits.append(self.head(recent)[:, -1:])
-        return unfold(ops.concatenate(logits, axis=1), self.config.patch)
+    def build(self, frames_shape):
+        """Makes the weights of the cells and of the head.
 
-    def read(self, frames):
-        """What is known after each frame.
+        Args:
+            frames_shape: `(B, T, H, W, C)`.
+        """
+        depth = frames_shape[-1] * self.config.patch_size**2
+        for cell, channels in zip(self.cells, (depth, *self.config.filters)):
+            cell.build((None, None, None, channels))
+        self.head.build((None, None, None, None, depth + sum(self.config.filters)))
+
+    def call(self, frames, num_free_running_frames=None):
+        """Logits of frames 1 to T + num_free_running_frames."""
+        check_float_frames(frames)
+        if num_free_running_frames is None:
+            num_free_running_frames = self.num_free_running_frames
+        features, states = self.encode_context(frames)
+        logits = [self.head(ops.stack(features, axis=1))]  # (B, T, h, w, K) -> (B, T, h, w, p * p * C)
+        for _ in range(num_free_running_frames):
+            current, states = self.step(logits_to_pixels(logits[-1][:, -1]), states)
+            features.append(current)
+            window = ops.stack(features[-self.config.head_kernel_time :], axis=1)
+            logits.append(self.head(window)[:, -1:])
+        return depth_to_space(ops.concatenate(logits, axis=1), self.config.patch_size)
+
+    def encode_context(self, frames):
+        """The features of each frame and the states after the last one.
 
         Args:
             frames: float `(B, T, H, W, C)` in [-1, 1].
 
         Returns:
-            list of T arrays `(B, h, w, K)`, see `step`, and the states of all cells after the last frame.
+            list of T float tensors `(B, h, w, K)`, see `step`, and the list of each cell's states.
         """
-        folded, known = fold(frames, self.config.patch), []
-        states = [cell.blank(folded) for cell in self.cells]
-        for t in range(folded.shape[1]):
-            now, states = self.step(folded[:, t], states)
-            known.append(now)
-        return known, states
+        patches, features = space_to_depth(frames, self.config.patch_size), []
+        states = [cell.get_initial_state(patches) for cell in self.cells]
+        for t in range(patches.shape[1]):
+            current, states = self.step(patches[:, t], states)
+            features.append(current)
+        return features, states
 
     def step(self, x, states):
-        """One folded frame through all cells.
+        """One time step of all cells.
 
         Args:
-            x: float `(B, h, w, p * p * C)`.
+            x: float `(B, h, w, p * p * C)`, a space-to-depth frame.
             states: list of each cell's states.
 
         Returns:
-            the frame and every cell's hidden state side by side, float `(B, h, w, K)`, and the list of each cell's new states.
+            the features, float `(B, h, w, K)`: the frame and every cell's hidden state, concatenated; and the list of each cell's
+            new states.
         """
-        known, after = [x], []
-        for cell, state in zip(self.cells, states):
-            hidden, state = cell(known[-1], state)
-            known.append(hidden)
-            after.append(state)
-        return ops.concatenate(known, axis=-1), after
+        features, new_states = [x], []
+        for cell, state in zip(self.cells, states, strict=True):
+            hidden_state, state = cell(features[-1], state)
+            features.append(hidden_state)
+            new_states.append(state)
+        return ops.concatenate(features, axis=-1), new_states
 
 
-def pixels(logits):
-    """Logits as pixels in [-1, 1]: twice the sigmoid, minus one.
+def logits_to_pixels(logits):
+    """Expected pixels of logits, in [-1, 1]: twice the sigmoid, minus one.
 
     Args:
         logits: float tensor of any shape.
 
     Returns:
-        float tensor of that shape.
+        float tensor of the same shape.
     """
     return ops.tanh(logits / 2)
 
 
-def frame_loss(frames, logits):
-    """Binary cross-entropy of each predicted frame, summed over its pixels; mean over batch and time.
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+def bce_loss(frames, logits):
+    """Binary cross-entropy of predicted frames, summed over pixels, mean over batch and time.
 
     Args:
-        frames: float `(B, T, H, W, C)` in [-1, 1], the real ones.
-        logits: float of the same shape, see `pixels`.
+        frames: float `(B, T, H, W, C)` in [-1, 1], the targets.
+        logits: float of the same shape, see `logits_to_pixels`.
 
     Returns:
-        scalar, in nats per frame; smallest where each pixel is predicted at its expected brightness.
+        float scalar, in nats per frame; smallest where each pixel is predicted at its expected brightness.
     """
-    each = ops.binary_crossentropy((frames + 1) / 2, logits, from_logits=True)
-    return ops.mean(ops.sum(each, axis=(2, 3, 4)))
+    bce = ops.binary_crossentropy((frames + 1) / 2, logits, from_logits=True)
+    return ops.mean(ops.sum(bce, axis=(2, 3, 4)))
 
 
-def crisp_loss(frames, logits, weight=2.0):
-    """`frame_loss` plus the weighted absolute error of each pixel in [0, 1], summed like it.
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+def bce_l1_loss(frames, logits, l1_weight=2.0):
+    """`bce_loss` plus the weighted L1 error with pixels in [0, 1], summed over pixels, mean over batch and time.
 
-    An absolute error alone is smallest at the median, so it takes away a glow where black is likelier than not.
+    The L1 error is smallest at the median, so it darkens pixels that are more likely black than white.
 
     Args:
-        frames: float `(B, T, H, W, C)` in [-1, 1], the real ones.
-        logits: float of the same shape, see `pixels`.
-        weight: of the absolute error.
+        frames: float `(B, T, H, W, C)` in [-1, 1], the targets.
+        logits: float of the same shape, see `logits_to_pixels`.
+        l1_weight: float, weight of the L1 error.
 
     Returns:
-        scalar.
+        float scalar.
     """
-    absolute = ops.sum(ops.abs(frames - pixels(logits)), axis=(2, 3, 4)) / 2  # [-1, 1] is 2 wide
-    return frame_loss(frames, logits) + weight * ops.mean(absolute)
+    l1_error = ops.sum(ops.abs(frames - logits_to_pixels(logits)), axis=(2, 3, 4)) / 2  # [-1, 1] is 2 wide
+    return bce_loss(frames, logits) + l1_weight * ops.mean(l1_error)
 
 
-def frame_error(frames, logits):
-    """Squared error of each predicted frame with pixels in [0, 1], summed over its pixels; mean over batch and time.
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+def mse_metric(frames, logits):
+    """Squared error of predicted frames with pixels in [0, 1], summed over pixels, mean over batch and time.
 
     Args:
-        frames: float `(B, T, H, W, C)` in [-1, 1], the real ones.
-        logits: float of the same shape, see `pixels`.
+        frames: float `(B, T, H, W, C)` in [-1, 1], the targets.
+        logits: float of the same shape, see `logits_to_pixels`.
 
     Returns:
-        scalar.
+        float scalar.
     """
-    return ops.mean(ops.sum(ops.square(frames - pixels(logits)), axis=(2, 3, 4))) / 4
-
-
-@dataclasses.dataclass(frozen=True)
-class SimVPConfig:
-    """Sizes of a predictor without recurrence."""
-
-    frame_size: int = 32  # height and width, px
-    channels: int = 1
-    patch: int = 4  # squares of patch x patch pixels are folded into channels
-    filters: int = 128
-    blocks: int = 4
-
-
-def build_simvp(config):
-    """Convolutions from ten frames to the next ten. Time becomes channels too, so no layer knows of it.
-
-    Args:
-        config: `SimVPConfig`.
-
-    Returns:
-        `keras.Model` from float32 `(B, 10, H, W, C)` in [-1, 1] to logits of that shape, see `pixels`.
-
-    References:
-        Gao, Tan, Wu and Li, 2022, "SimVP: simpler yet better video prediction" (theirs has Inception blocks, and convolutions
-        that read and write single frames where ours folds).
-    """
-    frames = keras.Input((CONTEXT, config.frame_size, config.frame_size, config.channels), name="frames")
-    x = fold(frames, config.patch)
-    times, height, width, depth = x.shape[1:]
-    x = ops.transpose(x, (0, 2, 3, 1, 4))  # (B, T, h, w, p * p * C) -> (B, h, w, T, p * p * C)
-    x = ops.reshape(x, (-1, height, width, times * depth))
-    x = layers.Conv2D(config.filters, 3, padding="same")(x)
-    for _ in range(config.blocks):
-        y = layers.LayerNormalization()(x)
-        y = layers.Conv2D(config.filters, 3, padding="same", activation="relu")(y)
-        x = x + layers.Conv2D(config.filters, 3, padding="same")(y)
-    x = layers.LayerNormalization()(x)
-    x = layers.Conv2D(FUTURE * depth, 3, padding="same", bias_initializer=DARK)(x)
-    x = ops.reshape(x, (-1, height, width, FUTURE, depth))
-    x = ops.transpose(x, (0, 3, 1, 2, 4))  # (B, h, w, T, p * p * C) -> (B, T, h, w, p * p * C)
-    return keras.Model(frames, unfold(x, config.patch), name="simvp")
-
-
-def lesson(model):
-    """Which frames of a clip of 20 a predictor is shown in training, and which it has to predict.
-
-    Args:
-        model: `ConvLSTM`, or a model of `build_simvp`.
-
-    Returns:
-        two slices.
-    """
-    whole = CONTEXT + FUTURE
-    if hasattr(model, "free_frames"):  # it predicts a frame at every step, so all but the first are its targets
-        return slice(0, whole - 1 - model.free_frames), slice(1, whole)
-    return slice(0, CONTEXT), slice(CONTEXT, whole)
-
-
-def fresh_batches(model, world, batch_size, first_step=0):
-    """Endless batches of training clips that are drawn as they are needed, none of them twice.
-
-    Args:
-        model: whose `lesson` it is.
-        world: dict of arguments of `vidgen_tf.worlds.digits.make_canonical`, a seed among them.
-        batch_size: clips per batch.
-        first_step: number of the first batch; batch `step` is the same whatever it is.
-
-    Returns:
-        `tf.data.Dataset` of (shown, wanted) frames, float32 `(batch_size, T, H, W, 1)` in [-1, 1].
-    """
-    import tensorflow as tf
-
-    shown, wanted = lesson(model)
-
-    def draw():
-        for step in itertools.count(first_step):
-            yield digits.make_canonical(batch_size, start=step * batch_size, **world).frames
-
-    data = tf.data.Dataset.from_generator(draw, output_signature=tf.TensorSpec(next(draw()).shape, tf.uint8)).map(to_model)
-    return data.map(lambda clips: (clips[:, shown], clips[:, wanted])).prefetch(2)
-
-
-def fit_predictor(model, world, steps, batch_size=8, rate=2e-3, loss=frame_loss, **options):
-    """Trains a predictor on fresh clips.
-
-    The optimizer is Adam. Its step size rises over the first twentieth of the steps and then falls along a cosine, and a gradient
-    longer than 100 is shortened to that.
-
-    Args:
-        model: `ConvLSTM`, or a model of `build_simvp`.
-        world: dict of arguments of `vidgen_tf.worlds.digits.make_canonical`, a seed among them.
-        steps: training steps in all.
-        batch_size: clips per step.
-        rate: largest step size.
-        loss: `frame_loss` or `crisp_loss`.
-        **options: checkpoint, callbacks and the other options of `training.fit`.
-
-    Returns:
-        The history of `training.fit`: "loss", and "frame_error", the squared error.
-    """
-    warm = steps // 20
-    rate = keras.optimizers.schedules.CosineDecay(0.0, steps - warm, warmup_target=rate, warmup_steps=warm)
-    optimizer = keras.optimizers.Adam(rate, global_clipnorm=100.0)
-    model.compile(optimizer, loss=loss, metrics=[frame_error], jit_compile=False)
-
-    def batches(first):
-        return fresh_batches(model, world, batch_size, first)
-
-    return training.fit(model, batches, steps, **options)
-
-
-def rollout(model, context, num_frames=FUTURE, contrast=1.0):
-    """The frames that a predictor expects after those that it is shown, without ever seeing another.
-
-    Args:
-        model: `ConvLSTM`, or a model of `build_simvp`.
-        context: uint8 `(N, T, H, W, C)`, the frames to look at; 10 for a model of `build_simvp`.
-        num_frames: how many to predict; 10 for a model of `build_simvp`.
-        contrast: of what comes out, not of what the model reads on its way: logits are multiplied by it. At 1 a pixel is as
-            bright as is expected of it; above, doubts are shown darker or brighter than that.
-
-    Returns:
-        uint8 `(N, num_frames, H, W, C)`.
-    """
-    options = {"free_frames": num_frames - 1} if hasattr(model, "free_frames") else {}
-    batches = (to_float(context[i : i + 50]) for i in range(0, len(context), 50))
-    logits = (model(batch, **options)[:, -num_frames:] for batch in batches)
-    return np.concatenate([to_uint8(pixels(contrast * block)) for block in logits])
-
-
-def copy_last(context, num_frames=FUTURE):
-    """The baseline that expects nothing to move.
-
-    Args:
-        context: uint8 `(N, T, H, W, C)`.
-        num_frames: how many frames to predict.
-
-    Returns:
-        uint8 `(N, num_frames, H, W, C)`.
-    """
-    return np.repeat(context[:, -1:], num_frames, axis=1)
-
-
-def squared_errors(real, predicted):
-    """Squared error of each frame with pixels in [0, 1], summed over its pixels.
-
-    Args:
-        real: uint8 `(N, T, H, W, C)`.
-        predicted: uint8 of the same shape.
-
-    Returns:
-        float32 `(N, T)`.
-    """
-    difference = (real.astype(np.float32) - predicted) / 255
-    return np.sum(difference**2, axis=(2, 3, 4))
-
-
-def examine_future(clips, predicted):
-    """How near predicted frames come to those that followed, beside predictions that need no model.
-
-    Args:
-        clips: uint8 `(N, T, H, W, C)`, real clips.
-        predicted: uint8 `(N, K, H, W, C)`, a prediction of their last K frames.
-
-    Returns:
-        dict of float: "squared_error", the mean over frames of `squared_errors`; "of_copy_last" and "of_zeros", the same as a
-        multiple of what the last frame seen and black frames score; "ssim".
-    """
-    count = predicted.shape[1]
-    context, real = clips[:, :-count], clips[:, -count:]
-    guesses = predicted, copy_last(context, count), np.zeros_like(real)
-    error, last, zeros = (float(squared_errors(real, guess).mean()) for guess in guesses)
-    alike = float(ssim(real, predicted).mean())
-    return {"squared_error": error, "of_copy_last": error / last, "of_zeros": error / zeros, "ssim": alike}
-
-
-def change_before(model, frames, t, seed=0):
-    """Replaces frame t of a video by noise, and looks at the model's outputs before t.
-
-    Args:
-        model: function from float `(B, T, H, W, C)` to outputs `(B, T, ...)`, one for each frame.
-        frames: float `(B, T, H, W, C)`.
-        t: which frame, from 1.
-        seed: of the noise.
-
-    Returns:
-        float, the largest change of any output before t: exactly 0 for a model that does not see the future.
-    """
-    disturbed = np.array(frames)
-    disturbed[:, t] = np.random.default_rng(seed).uniform(-1, 1, disturbed[:, t].shape)
-    before, after = (ops.convert_to_numpy(model(x))[:, :t] for x in (frames, disturbed))
-    return float(np.abs(before - after).max())
-
-
-class _PredictorRecipe:
-    """What the recipes of both predictors share: the benchmark's clips, without end. The first 2000 are the dataset's own."""
-
-    dataset = ("moving-digits", "train")
-    drawn = {"seed": 210}
-    context_frames = CONTEXT
-    contrast = 1.5  # of sampled clips: of 1, 1.5, 2 and 3 the one with the best SSIM on validation clips
-    seed = 9
-
-    def train(self, model, steps, checkpoint):
-        def loss(frames, logits):
-            return crisp_loss(frames, logits, self.crispness)
-
-        options = {"loss": loss, "checkpoint": checkpoint, "log_steps": 100}
-        return fit_predictor(model, self.drawn, steps, self.batch_size, self.rate, **options)
-
-    def truth(self, count, seed):
-        """The test clips whose future `sample` predicts."""
-        return load("moving-digits", "test").drawn(count, seed)
-
-    def sample(self, model, count, seed):
-        """Clips of 20 frames: ten of a test clip, and ten that the model expects to follow."""
-        past = self.truth(count, seed).frames[:, :CONTEXT]
-        return [Clip(frames) for frames in np.concatenate([past, self.predicted(model, past)], axis=1)]
-
-    def predicted(self, model, past):
-        """Ten frames more, with contrast."""
-        return rollout(model, past, contrast=self.contrast)
-
-    def examine(self, model):
-        """All test clips, whose digits were never seen: ten frames predicted from ten, as they are expected and with contrast."""
-        clips = load("moving-digits", "test").frames
-        crisp = examine_future(clips, self.predicted(model, clips[:, :CONTEXT]))
-        expected = examine_future(clips, rollout(model, clips[:, :CONTEXT]))
-        return expected | {f"crisp_{name}": crisp[name] for name in ("of_copy_last", "ssim")}
-
-
-class ConvLSTMDigits(_PredictorRecipe):
-    """How the zoo's "convlstm-digits" is trained: from the first step on its own predictions."""
-
-    title = "ConvLSTM: two digits that bounce about, 64x64 grey, 10 frames after 10"
-    steps = {"fast": 400, "full": 3500}
-    batch_size, rate, crispness = 8, 1e-3, 4.0
-    config = ConvLSTMConfig(frame_size=64, filters=(64, 64))
-
-    def build(self):
-        """The model before training.
-
-        Returns:
-            `ConvLSTM`.
-        """
-        return ConvLSTM(self.config, free_frames=FUTURE - 1)
-
-
-class SimVPDigits(_PredictorRecipe):
-    """How the zoo's "simvp-digits" is trained."""
-
-    title = "Convolutions alone: two digits that bounce about, 64x64 grey, 10 frames after 10"
-    steps = {"fast": 600, "full": 9000}
-    batch_size, rate, crispness = 16, 1e-3, 2.0
-    config = SimVPConfig(frame_size=64, filters=96, blocks=6)
-
-    def build(self):
-        """The model before training.
-
-        Returns:
-            `keras.Model`, see `build_simvp`.
-        """
-        return build_simvp(self.config)
+    return ops.mean(ops.sum(ops.square(frames - logits_to_pixels(logits)), axis=(2, 3, 4))) / 4

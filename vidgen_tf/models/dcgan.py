@@ -1,42 +1,52 @@
-"""Convolutional GAN of frames, after DCGAN: the pair of networks of chapter 04. The training step is `models.gan.GAN`."""
+"""Deep convolutional GAN (DCGAN): transposed convolutions from a latent to an image, strided ones from an image to a logit."""
 
 import dataclasses
 
 import keras
 from keras import layers
 
-from .gan import GAN, GANRecipe, relativistic_losses
-from .judge import examine_faces, face_pictures
+from ..errors import check_whole
+from .base import Config
+from .gan import GAN, rpgan_losses
 
 
+@keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
-class DCGANConfig:
-    """Sizes of a convolutional pair, whose pictures double in size with each entry of `filters`."""
+class DCGANConfig(Config):
+    """Sizes of a convolutional generator and discriminator; each entry of `filters` doubles the image size, from 4.
 
-    latent_dim: int = 64  # numbers that stand for one picture
-    filters: tuple[int, ...] = (128, 64, 32)  # channels at 4x4, 8x8, ...; the discriminator mirrors them
+    Raises:
+        CourseError: a size that is no whole number or below 1, or no filters.
+    """
+
+    latent_dim: int = 64
+    filters: tuple[int, ...] = (128, 64, 32)  # channels at 4x4, 8x8, ...; the discriminator has them in reverse
     channels: int = 3
     kernel_size: int = 4  # of transposed convolutions; their stride is 2
-    smooth_output: bool = True  # resize and convolve; False: one more transposed convolution
+    use_resize_conv: bool = True  # the last layer resizes, then convolves; False: a transposed convolution
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_whole(1, **{"len(filters)": len(self.filters)})
 
     @property
-    def frame_size(self):
-        """Height and width of a picture, px."""
+    def image_size(self):
+        """int, height and width of an image, px."""
         return 4 * 2 ** len(self.filters)
 
 
 def build_dcgan_generator(config):
-    """Transposed convolutions from a latent to a picture.
+    """Transposed convolutions from a latent to an image.
 
     Args:
         config: `DCGANConfig`.
 
     Returns:
-        `keras.Model` from float32 `(B, latent_dim)` to float32 `(B, frame_size, frame_size, channels)` in [-1, 1].
+        `keras.Model` from float32 `(B, latent_dim)` to float32 `(B, image_size, image_size, channels)` in [-1, 1].
 
     References:
         Radford, Metz and Chintala, 2016, "Unsupervised representation learning with deep convolutional generative adversarial
-        networks"; Odena, Dumoulin and Olah, 2016, "Deconvolution and checkerboard artifacts" (the smooth output).
+        networks"; Odena, Dumoulin and Olah, 2016, "Deconvolution and checkerboard artifacts" (resize-convolution).
     """
     latent = keras.Input((config.latent_dim,), name="latent")
     first, *others = config.filters
@@ -46,88 +56,47 @@ def build_dcgan_generator(config):
     for filters in others:
         x = layers.Conv2DTranspose(filters, config.kernel_size, 2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, 2H, 2W, filters)
-    if config.smooth_output:
+    if config.use_resize_conv:
         x = layers.UpSampling2D(interpolation="bilinear")(x)
-        frame = layers.Conv2D(config.channels, 3, padding="same", activation="tanh")(x)
+        x = layers.Conv2D(config.channels, 3, padding="same")(x)
     else:
         x = layers.Conv2DTranspose(config.channels, config.kernel_size, 2, padding="same")(x)
-        frame = layers.Activation("tanh")(x)
+    frame = layers.Activation("tanh", dtype="float32")(x)
     return keras.Model(latent, frame, name="generator")
 
 
 def build_dcgan_discriminator(config):
-    """Strided convolutions from a picture to one number: high for "real", low for "made".
+    """Strided convolutions from an image to one logit: high for real images, low for generated ones.
 
-    It has no batch normalisation: the gradient penalty asks how the rating of one picture depends on that picture alone.
+    There is no batch normalisation: the gradient penalties need a logit that depends on its own image alone.
 
     Args:
         config: `DCGANConfig`.
 
     Returns:
-        `keras.Model` from float32 `(B, frame_size, frame_size, channels)` to logits `(B, 1)`.
+        `keras.Model` from float32 `(B, image_size, image_size, channels)` in [-1, 1] to float32 logits `(B, 1)`.
     """
-    frame = x = keras.Input((config.frame_size, config.frame_size, config.channels), name="frame")
+    frame = x = keras.Input((config.image_size, config.image_size, config.channels), name="frame")
     for filters in reversed(config.filters):
         x = layers.Conv2D(filters, 4, strides=2, padding="same")(x)  # (B, H, W, C) -> (B, H/2, W/2, filters)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
-    logit = layers.Dense(1)(layers.Flatten()(x))
+    logit = layers.Dense(1, dtype="float32")(layers.Flatten()(x))
     return keras.Model(frame, logit, name="discriminator")
 
 
-def build_dcgan(config, optimizer_rate=5e-4, seed=0):
-    """A convolutional pair, ready to train with the relativistic losses of chapter 03.
+def build_dcgan(config, learning_rate=5e-4, seed=0):
+    """A convolutional GAN, compiled with relativistic pairing losses and the R1 and R2 penalties.
 
     Args:
         config: `DCGANConfig`.
-        optimizer_rate: step size of both optimizers: a float or a Keras schedule.
-        seed: of the latents drawn in training.
+        learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`, of both Adam optimizers.
+        seed: int, of the latents.
 
     Returns:
         compiled `GAN`.
     """
     generator, discriminator = build_dcgan_generator(config), build_dcgan_discriminator(config)
-    gan = GAN(generator, discriminator, relativistic_losses, gamma=1.0, penalty_every=4, seed=seed)
-    optimizers = [keras.optimizers.Adam(optimizer_rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
+    gan = GAN(generator, discriminator, rpgan_losses, gamma=1.0, penalty_stride=4, seed=seed)
+    optimizers = [keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=0.99) for _ in range(2)]
     gan.compile(*optimizers, jit_compile=False)
     return gan
-
-
-class DCGANFaces(GANRecipe):
-    """How the zoo's "dcgan-faces" is trained: chapter 04's pair with one more doubling, for longer."""
-
-    title = "DCGAN: drawn faces, 64x64 RGB"
-    dataset = ("faces", "train")
-    seed = 5
-    steps = {"fast": 500, "full": 9000}
-    batch_size = 32
-    config = DCGANConfig(filters=(256, 128, 64, 32))
-    judge = "judge-faces"
-    judged = staticmethod(examine_faces)
-
-    def build(self):
-        """The generator before training.
-
-        Returns:
-            `keras.Model`, see `build_dcgan_generator`.
-        """
-        return build_dcgan_generator(self.config)
-
-    def pictures(self):
-        """Five frames of each training person.
-
-        Returns:
-            uint8 `(N, 64, 64, 3)`.
-        """
-        faces = face_pictures(self.config.frame_size, "train")
-        return faces.reshape(-1, *faces.shape[2:])
-
-    def gan(self, steps):
-        """The pair before training.
-
-        Args:
-            steps: training steps in all.
-
-        Returns:
-            compiled `GAN`.
-        """
-        return build_dcgan(self.config, keras.optimizers.schedules.CosineDecay(5e-4, steps, alpha=0.1), self.seed)

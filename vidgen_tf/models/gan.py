@@ -1,76 +1,73 @@
-"""Generative adversarial networks: the training step that all GANs of the course share, and the fully connected pair of
-chapter 03."""
+"""Generative adversarial networks (GANs): losses, gradient penalties and training step, and the fully connected pair."""
 
 import dataclasses
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from .. import training, zoo
-from ..datasets import pipeline
-from ..video import to_uint8
-from ..worlds import digits
-from .dense import there_and_back
-from .judge import examine_digits
+from ..layers import update_ema
+from .base import Config, ConfiguredModel, check_float_frames
 
 
+@keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
-class MLPGANConfig:
-    """Sizes of the fully connected pair."""
+class MLPGANConfig(Config):
+    """Sizes of a fully connected generator and discriminator."""
 
-    latent_dim: int = 100  # numbers that stand for one picture
-    hidden: tuple[int, ...] = (256, 512, 1024)  # units of the generator; the discriminator mirrors them
-    frame_size: int = 28  # height and width of a grey picture, px
+    latent_dim: int = 100
+    hidden_dims: tuple[int, ...] = (256, 512, 1024)  # units of the generator; the discriminator has them in reverse
+    image_size: int = 28  # height and width of a grey image, px
 
 
 def build_mlp_generator(config):
-    """Dense layers from a latent to a grey picture.
+    """A multilayer perceptron from a latent to a grey image.
 
     Args:
         config: `MLPGANConfig`.
 
     Returns:
-        `keras.Model` from float32 `(B, latent_dim)` to float32 `(B, frame_size, frame_size, 1)` in [-1, 1].
+        `keras.Model` from float32 `(B, latent_dim)` to float32 `(B, image_size, image_size, 1)` in [-1, 1].
     """
     latent = x = keras.Input((config.latent_dim,), name="latent")
-    for units in config.hidden:
+    for units in config.hidden_dims:
         x = layers.Dense(units)(x)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
-    x = layers.Dense(config.frame_size**2, activation="tanh")(x)
-    frame = layers.Reshape((config.frame_size, config.frame_size, 1))(x)  # (B, H*W) -> (B, H, W, 1)
+    shape = (config.image_size, config.image_size, 1)
+    x = layers.Dense(config.image_size**2, activation="tanh", dtype="float32")(x)
+    frame = layers.Reshape(shape, dtype="float32")(x)  # (B, H*W) -> (B, H, W, 1)
     return keras.Model(latent, frame, name="generator")
 
 
 def build_mlp_discriminator(config):
-    """Dense layers from a grey picture to one number: high for "real", low for "made".
+    """A multilayer perceptron from a grey image to one logit: high for real images, low for generated ones.
 
     Args:
         config: `MLPGANConfig`.
 
     Returns:
-        `keras.Model` from float32 `(B, frame_size, frame_size, 1)` to logits `(B, 1)`.
+        `keras.Model` from float32 `(B, image_size, image_size, 1)` in [-1, 1] to float32 logits `(B, 1)`.
     """
-    frame = keras.Input((config.frame_size, config.frame_size, 1), name="frame")
+    frame = keras.Input((config.image_size, config.image_size, 1), name="frame")
     x = layers.Flatten()(frame)
-    for units in reversed(config.hidden):
+    for units in reversed(config.hidden_dims):
         x = layers.Dense(units)(x)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
-    logit = layers.Dense(1)(x)
+    logit = layers.Dense(1, dtype="float32")(x)
     return keras.Model(frame, logit, name="discriminator")
 
 
-def bce_losses(real_logits, fake_logits, real_label=0.9):
-    """The classic losses: the discriminator is a classifier, the generator wants its pictures called real.
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+def non_saturating_losses(real_logits, fake_logits, real_label=0.9):
+    """Binary cross-entropy of both networks, the generator's in its non-saturating form, with one-sided label smoothing.
 
     Args:
-        real_logits: float `(B, 1)`, the discriminator's output for real pictures.
-        fake_logits: float `(B, 1)`, for made ones.
-        real_label: target for real pictures; a little below 1 keeps the discriminator from ever being sure.
+        real_logits: float `(B, 1)`, the discriminator's logits of real images.
+        fake_logits: float `(B, 1)`, of generated ones.
+        real_label: float, target of the discriminator for real images; below 1 keeps it from growing overconfident.
 
     Returns:
-        d_loss, g_loss: scalars.
+        d_loss, g_loss: float scalars, in nats.
 
     References:
         Goodfellow et al., 2014, "Generative adversarial nets"; Salimans et al., 2016, "Improved techniques for training GANs".
@@ -81,263 +78,239 @@ def bce_losses(real_logits, fake_logits, real_label=0.9):
     return on_real + on_fake, bce(ops.ones_like(fake_logits), fake_logits)
 
 
-def relativistic_losses(real_logits, fake_logits):
-    """Losses on pairs: one player wants real pictures rated above made ones, the other the reverse.
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+def rpgan_losses(real_logits, fake_logits):
+    """Relativistic pairing losses (RpGAN): logistic losses of the difference between a real and a generated image's logit.
 
     Args:
-        real_logits: float `(B, 1)`, the discriminator's output for real pictures.
-        fake_logits: float `(B, 1)`, for made ones.
+        real_logits: float `(B, 1)`, the discriminator's logits of real images.
+        fake_logits: float `(B, 1)`, of generated ones.
 
     Returns:
-        d_loss, g_loss: scalars.
+        d_loss, g_loss: float scalars; both are log 2 where the logits are equal.
 
     References:
-        Jolicoeur-Martineau, 2019, "The relativistic discriminator"; Huang et al., 2024, "The GAN is dead; long live the GAN!".
+        Jolicoeur-Martineau, 2019, "The relativistic discriminator: a key element missing from standard GAN"; Huang, Gokaslan,
+        Kuleshov and Tompkin, 2024, "The GAN is dead; long live the GAN! A modern GAN baseline".
     """
-    ahead = real_logits - fake_logits
-    return ops.mean(ops.softplus(-ahead)), ops.mean(ops.softplus(ahead))
+    difference = real_logits - fake_logits
+    return ops.mean(ops.softplus(-difference)), ops.mean(ops.softplus(difference))
 
 
 def gradient_penalty(discriminator, frames):
-    """Mean squared length of the discriminator's gradient at pictures: 0 where its rating is flat.
+    """Squared norm of the gradient of a discriminator's logit with respect to its input, mean over a batch.
 
     Args:
-        discriminator: `keras.Model` from pictures to logits.
+        discriminator: `keras.Model` from images to logits.
         frames: float `(B, H, W, C)`.
 
     Returns:
-        scalar.
+        float scalar, at least 0.
 
     References:
         Mescheder, Geiger and Nowozin, 2018, "Which training methods for GANs do actually converge?".
     """
     with tf.GradientTape() as tape:
         tape.watch(frames)
-        ratings = ops.sum(discriminator(frames, training=True))
-    slope = tape.gradient(ratings, frames)  # (B, H, W, C)
-    return ops.mean(ops.sum(ops.square(slope), axis=(1, 2, 3)))
+        logits = ops.sum(discriminator(frames, training=True))
+    gradient = tape.gradient(logits, frames)  # (B, H, W, C)
+    return ops.mean(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
 
 
-def rated(discriminator, real, fake):
-    """A discriminator's ratings of real and of made pictures.
+def real_and_fake_logits(discriminator, real, fake, training=True):
+    """A discriminator's logits of real and of generated images.
 
     Args:
-        discriminator: `keras.Model` from pictures to logits.
-        real: float `(B, H, W, C)`, real pictures.
-        fake: made ones.
+        discriminator: `keras.Model` from images to logits.
+        real: float `(B, H, W, C)`, real images.
+        fake: float of the same shape, generated ones.
+        training: bool, whether layers such as dropout act as in training.
 
     Returns:
         real_logits, fake_logits: float `(B, 1)`.
     """
-    return discriminator(real, training=True), discriminator(fake, training=True)
+    return discriminator(real, training=training), discriminator(fake, training=training)
 
 
-def roughness(discriminator, real, fake, gamma, every=1):
-    """The gradient penalties on real and made pictures, weighted.
+def r1_r2_penalty(discriminator, real, fake, gamma, stride=1):
+    """The R1 and R2 penalties, of gradients at real and at generated images, weighted by gamma / 2.
 
     Args:
-        discriminator: `keras.Model` from pictures to logits.
-        real: float `(B, H, W, C)`, real pictures.
-        fake: made ones.
-        gamma: twice the weight; 0 saves the work.
-        every: 1 looks at all pictures, 4 at every fourth one: the same penalty on average, for a quarter of the work.
+        discriminator: `keras.Model` from images to logits.
+        real: float `(B, H, W, C)`, real images (R1).
+        fake: float of the same shape, generated ones (R2).
+        gamma: float; 0 leaves both out.
+        stride: int; every `stride`-th image of the batch is used: 4 estimates the same penalty at a quarter of the cost.
 
     Returns:
-        scalar.
+        float scalar.
+
+    References:
+        Mescheder, Geiger and Nowozin, 2018, "Which training methods for GANs do actually converge?".
     """
     if not gamma:
         return 0.0
-    penalties = [gradient_penalty(discriminator, frames[::every]) for frames in (real, fake)]
+    penalties = [gradient_penalty(discriminator, frames[::stride]) for frames in (real, fake)]
     return gamma / 2 * sum(penalties)
 
 
-def follow(average, network, decay):
-    """Moves a running average of a network's weights a little towards the network.
+class AdversarialModel(ConfiguredModel):
+    """A generator and a discriminator with an optimizer each: compiling, reporting both losses, saving and loading.
 
     Args:
-        average: `keras.Model` that holds the average.
-        network: `keras.Model` of the same shape.
-        decay: share of the old average that is kept, in [0, 1).
-    """
-    for old, new in zip(average.weights, network.weights):
-        old.assign(decay * old + (1 - decay) * new)
-
-
-class GAN(keras.Model):
-    """Two networks in competition: a generator of pictures, and a discriminator of made and real ones.
-
-    Args:
-        generator: `keras.Model` from latents `(B, latent_dim)` to pictures.
-        discriminator: `keras.Model` from pictures to logits `(B, 1)`.
-        losses: `bce_losses` or `relativistic_losses`.
-        gamma: weight of the gradient penalty on real and made pictures; 0 leaves it out.
-        penalty_every: 1 measures the penalty on all pictures of a batch, 4 on every fourth.
-        ema_decay: share of the old value in the running average of the generator's weights, which makes calmer pictures than
-            the generator of any one step.
-        seed: of the latents drawn in training.
-
-    Call arguments:
-        latent: float `(B, latent_dim)`; the averaged generator makes pictures of them.
-
-    Output shape:
-        That of the generator.
+        name: str, the model's.
     """
 
-    def __init__(self, generator, discriminator, losses, gamma=0.0, penalty_every=1, ema_decay=0.995, seed=0):
-        super().__init__(name="gan")
-        self.generator, self.discriminator = generator, discriminator
-        self.losses_of, self.penalty, self.ema_decay = losses, (gamma, penalty_every), ema_decay
-        self.ema_generator = keras.models.clone_model(generator)
-        self.ema_generator.set_weights(generator.get_weights())
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.trackers = [keras.metrics.Mean(name="d_loss"), keras.metrics.Mean(name="g_loss")]
-        self.built = True
+    def __init__(self, name):
+        super().__init__(name=name)
+        self.trackers = [keras.metrics.Mean(name=name) for name in ("loss", "d_loss", "g_loss")]
 
     def compile(self, d_optimizer, g_optimizer, **options):
-        """Sets one optimizer for each network.
+        """Sets the optimizers; under the policy "mixed_float16" both scale their losses dynamically.
 
         Args:
             d_optimizer: `keras.optimizers.Optimizer` of the discriminator.
-            g_optimizer: of the generator.
-            **options: as for `keras.Model.compile`.
+            g_optimizer: `keras.optimizers.Optimizer` of the generator.
+            **options: `jit_compile` and the other options of `keras.Model.compile`.
         """
-        super().compile(**options)
-        self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
-        d_optimizer.build(self.discriminator.trainable_variables)
-        g_optimizer.build(self.generator.trainable_variables)
+        super().compile(optimizer=None, **options)
+        self.d_optimizer, self.g_optimizer = self._scaled(d_optimizer), self._scaled(g_optimizer)
+        self.d_optimizer.build(self.discriminator.trainable_variables)
+        self.g_optimizer.build(self.generator.trainable_variables)
+
+    @property
+    def optimizers(self):
+        """list of both optimizers, the discriminator's first."""
+        return [self.d_optimizer, self.g_optimizer]
 
     @property
     def metrics(self):
-        """The running means of both losses; Keras resets them at each entry of the history."""
+        """The running means of the losses; Keras resets them at the start of each epoch."""
         return self.trackers
 
+    def report(self, d_loss, g_loss):
+        """Updates the running means with a batch.
+
+        Args:
+            d_loss: float scalar, the discriminator's loss.
+            g_loss: float scalar, the generator's.
+
+        Returns:
+            dict of the running means: "d_loss", "g_loss" and their sum, "loss".
+        """
+        for tracker, value in zip(self.trackers, (d_loss + g_loss, d_loss, g_loss), strict=True):
+            tracker.update_state(value)
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+    def get_compile_config(self):
+        """What `compile` was called with, for a saved model.
+
+        Returns:
+            dict; empty before `compile`.
+        """
+        if not self.compiled:
+            return {}
+        return {"d_optimizer": self.d_optimizer, "g_optimizer": self.g_optimizer, "jit_compile": self.jit_compile}
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model.
+
+        Args:
+            config: dict that `get_compile_config` returned, serialized.
+        """
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def _scaled(self, optimizer):
+        half = self.dtype_policy.name == "mixed_float16"
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        return keras.optimizers.LossScaleOptimizer(optimizer) if half and not scales else optimizer
+
+
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class GAN(AdversarialModel):
+    """A generative adversarial network of images, with an exponential moving average (EMA) of the generator's weights.
+
+    Args:
+        generator: `keras.Model` from latents `(B, latent_dim)` to images `(B, H, W, C)`.
+        discriminator: `keras.Model` from images to logits `(B, 1)`.
+        loss_fn: function from real and fake logits to both losses: `non_saturating_losses` or `rpgan_losses`.
+        gamma: float, weight of the R1 and R2 penalties, see `r1_r2_penalty`; 0 leaves them out.
+        penalty_stride: int; the penalties use every `penalty_stride`-th image of a batch.
+        ema_decay: float in [0, 1), decay per step of the moving average.
+        seed: int, of the latents.
+
+    Call arguments:
+        latent: float `(B, latent_dim)`; the images are those of the averaged generator.
+
+    Output shape:
+        That of the generator.
+
+    References:
+        Goodfellow et al., 2014, "Generative adversarial nets"; Yazici et al., 2019, "The unusual effectiveness of averaging in
+        GAN training".
+    """
+
+    def __init__(self, generator, discriminator, loss_fn, gamma=0.0, penalty_stride=1, ema_decay=0.995, seed=0):
+        super().__init__(name="gan")
+        self.generator, self.discriminator, self.loss_fn = generator, discriminator, loss_fn
+        self.gamma, self.penalty_stride, self.ema_decay, self.seed = gamma, penalty_stride, ema_decay, seed
+        self.ema_generator = keras.models.clone_model(generator)
+        self.ema_generator.set_weights(generator.get_weights())
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.build(generator.input_shape)
+
     def call(self, latent):
-        """Pictures for latents."""
+        """Images of latents, by the averaged generator."""
         return self.ema_generator(latent)
 
     def train_step(self, data):
-        """One step of the discriminator, then one of the generator; neither touches the other's weights.
+        """One step of the discriminator, then one of the generator; neither changes the other's weights.
 
         Args:
-            data: float `(B, H, W, C)`, real pictures.
+            data: float `(B, H, W, C)` in [-1, 1], real images.
 
         Returns:
-            dict of the losses' running means, "d_loss" and "g_loss".
+            dict of float, see `report`.
+
+        Raises:
+            CourseError: pixels that are no floats, see `check_float_frames`.
         """
         real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        check_float_frames(real)
         shape = ops.shape(real)[0], self.generator.input_shape[-1]
-        with tf.GradientTape() as tape:  # half a step: the discriminator learns
+        with tf.GradientTape() as tape:  # the discriminator's step
             latent = keras.random.normal(shape, seed=self.seed_generator)
             fake = ops.stop_gradient(self.generator(latent, training=True))
-            d_loss, _ = self.losses_of(*rated(self.discriminator, real, fake))
-            total = d_loss + roughness(self.discriminator, real, fake, *self.penalty)
+            d_loss, _ = self.loss_fn(*real_and_fake_logits(self.discriminator, real, fake))
+            penalty = r1_r2_penalty(self.discriminator, real, fake, self.gamma, self.penalty_stride)
+            total = self.d_optimizer.scale_loss(d_loss + penalty)
         weights = self.discriminator.trainable_variables
         self.d_optimizer.apply(tape.gradient(total, weights), weights)
 
-        with tf.GradientTape() as tape:  # the other half: the generator learns
+        with tf.GradientTape() as tape:  # the generator's step
             latent = keras.random.normal(shape, seed=self.seed_generator)
             fake = self.generator(latent, training=True)
-            _, g_loss = self.losses_of(*rated(self.discriminator, real, fake))
+            _, g_loss = self.loss_fn(*real_and_fake_logits(self.discriminator, real, fake))
+            total = self.g_optimizer.scale_loss(g_loss)
         weights = self.generator.trainable_variables
-        self.g_optimizer.apply(tape.gradient(g_loss, weights), weights)
-        follow(self.ema_generator, self.generator, self.ema_decay)
+        self.g_optimizer.apply(tape.gradient(total, weights), weights)
+        update_ema(self.ema_generator, self.generator, self.ema_decay)
+        return self.report(d_loss, g_loss)
 
-        for tracker, loss in zip(self.trackers, (d_loss, g_loss)):
-            tracker.update_state(loss)
-        return {tracker.name: tracker.result() for tracker in self.trackers}
-
-
-class GANRecipe:
-    """What the zoo's recipes of GANs share. A recipe adds the attributes `config`, `batch_size` and `judge` (a name in the zoo),
-    and the methods build(), pictures() -> uint8 array, gan(steps) -> compiled `GAN`, judged(judge, made) -> dict of float.
-    What ships is the averaged generator."""
-
-    def train(self, model, steps, checkpoint):
-        """Trains a pair of networks and leaves the averaged generator in the model.
+    def test_step(self, data):
+        """Both losses without a step. The latents are the same for every batch, so that evaluations can be compared.
 
         Args:
-            model: what `build` returns.
-            steps: training steps in all.
-            checkpoint: path of the checkpoint file.
+            data: float `(B, H, W, C)` in [-1, 1], real images.
 
         Returns:
-            The history of `training.fit`.
+            dict of float, see `report`.
+
+        Raises:
+            CourseError: pixels that are no floats, see `check_float_frames`.
         """
-        pictures, gan = self.pictures(), self.gan(steps)
-
-        def batches(first):
-            return pipeline(pictures, batch_size=self.batch_size, seed=self.seed, first_step=first)
-
-        history = training.fit(gan, batches, steps, checkpoint=checkpoint, log_steps=100)
-        model.set_weights(gan.ema_generator.get_weights())
-        return history
-
-    def sample(self, model, count, seed):
-        """Clips of 16 frames: from one made picture to another and back.
-
-        Args:
-            model: trained generator.
-            count: how many clips.
-            seed: non-negative int.
-
-        Returns:
-            list of `Clip`.
-        """
-        ends = np.random.default_rng(seed).normal(size=(count, 2, self.config.latent_dim)).astype("float32")
-        return there_and_back(model, ends)
-
-    def examine(self, model):
-        """What the judge says of 1000 made pictures.
-
-        Args:
-            model: trained generator.
-
-        Returns:
-            dict of float.
-        """
-        latents = np.random.default_rng(1000).normal(size=(1000, self.config.latent_dim))
-        return self.judged(zoo.load(self.judge), to_uint8(model.predict(latents, batch_size=250, verbose=0)))
-
-
-class MLPGANDigits(GANRecipe):
-    """How the zoo's "mlp-gan-digits" is trained: as in chapter 03, for longer."""
-
-    title = "MLP GAN: centred handwritten digits, 28x28 grey"
-    dataset = ("digits", "train")
-    world = "scans"
-    seed = 4
-    steps = {"fast": 1500, "full": 8000}
-    batch_size = 64
-    config = MLPGANConfig()
-    judge = "judge-digits"
-    judged = staticmethod(examine_digits)
-
-    def build(self):
-        """The generator before training.
-
-        Returns:
-            `keras.Model`, see `build_mlp_generator`.
-        """
-        return build_mlp_generator(self.config)
-
-    def pictures(self):
-        """The training scans.
-
-        Returns:
-            uint8 `(N, 28, 28, 1)`.
-        """
-        return digits.stills("train")[0]
-
-    def gan(self, steps):
-        """The pair before training.
-
-        Args:
-            steps: training steps in all.
-
-        Returns:
-            compiled `GAN`.
-        """
-        discriminator = build_mlp_discriminator(self.config)
-        gan = GAN(self.build(), discriminator, relativistic_losses, gamma=1.0, seed=self.seed)
-        gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
-        return gan
+        real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        check_float_frames(real)
+        latent = keras.random.normal((ops.shape(real)[0], self.generator.input_shape[-1]), seed=self.seed)
+        fake = self.generator(latent, training=False)
+        return self.report(*self.loss_fn(*real_and_fake_logits(self.discriminator, real, fake, training=False)))

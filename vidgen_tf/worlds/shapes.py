@@ -1,16 +1,18 @@
-"""The world of coloured shapes: one or two of them move, fall and bounce, stay, or collide.
+"""Coloured shapes: one or two of them move at constant velocity, fall and bounce, stay, or collide.
 
 Lengths below are in units: the frame is 32 units wide and high whatever its size in pixels. Time is in frames. x grows to
 the right and y downwards, as in a picture.
 """
 
 import re
-import sys
 
 import numpy as np
 
 from ..errors import CourseError, check_whole
-from . import LabelledClips, uniforms
+from .base import LabelledClips, uniforms
+
+name = "shapes"
+tracker = "shapes"
 
 SHAPES = ("circle", "square", "triangle")
 COLORS = {
@@ -25,8 +27,10 @@ SIZES = {"small": 3.5, "large": 5.5}  # radius in units
 MOTIONS = ("left", "right", "up", "down", "falls", "stays", "collides")
 BACKGROUND = (24, 24, 34)
 
+attributes = {"size": tuple(SIZES), "color": tuple(COLORS), "shape": SHAPES, "motion": MOTIONS}
+
 EXTENT = 32.0
-FRAMES = 16
+NUM_FRAMES = 16
 FPS = 8
 GRAVITY = 0.6  # units per frame^2
 RESTITUTION = 0.8  # share of its speed that a falling shape keeps at the floor
@@ -37,9 +41,9 @@ HALF_WIDTH = np.array([1.0, 0.9, 1.0])
 HALF_HEIGHT = np.array([1.0, 0.9, 0.9])
 AREA = np.array([3.141592653589793, 3.24, 1.8])
 
-BLOCK = 16  # clips drawn at once: their planes stay in the processor's cache
-CHANCES = 24  # uniforms per clip
-FAINT, OPAQUE = 12, 72  # difference from the ground from which on a pixel begins to hide what is behind it, and hides it
+BLOCK = 16  # clips rendered at once: their planes stay in the processor's cache
+DRAWS = 24  # random numbers per clip
+TRANSPARENT, OPAQUE = 12, 72  # alpha is 0 up to the first difference from the background, and 1 from the second on
 
 SHAPES_ZH = ("圆形", "正方形", "三角形")
 COLORS_ZH = ("红色", "绿色", "蓝色", "黄色", "紫色", "橙色")
@@ -51,13 +55,13 @@ CHINESE = (SIZES_ZH, COLORS_ZH, SHAPES_ZH, (*VERBS_ZH, "相撞"), "一个({})的
 
 
 def make(count, *, seed, start=0, size=32):
-    """Draws clips of 16 frames at 8 fps.
+    """Clips of 16 frames at 8 fps.
 
     Half of the clips show one object, half two. Of those with two, a quarter collide elastically (head-on along x, mass = area);
     in the others each object moves on its own, and the second passes in front of the first. Two objects differ in colour.
 
     Args:
-        count: how many clips, at least 1.
+        count: number of clips, at least 1.
         seed: non-negative int.
         start: index of the first clip; clip i is the same whatever `start` and `count`.
         size: height and width in px, 32 or 64 (any number from 2 works).
@@ -65,25 +69,25 @@ def make(count, *, seed, start=0, size=32):
     Returns:
         `LabelledClips` with uint8 frames `(count, 16, size, size, 3)`. Its states, K = 2 objects, the second of which is absent
         (-1, or 0 where the dtype is float) where `objects` is 1:
-        `objects` (N,) 1 or 2; `shape`, `color`, `large`, `motion` (N, K) int8 indices into SHAPES, COLORS, SIZES, MOTIONS;
+        `objects` (N,) 1 or 2; `shape`, `color`, `size`, `motion` (N, K) int8 indices into SHAPES, COLORS, SIZES, MOTIONS;
         `radius` (N, K) px and `mass` (N, K) px^2; `position`, `velocity` (N, T, K, 2) as (x, y) in px and px per frame;
-        `contact` (N,) the moment of the collision in frames, -1 where there is none.
+        `collision_time` (N,) in frames, -1 where there is no collision.
 
     Raises:
         CourseError: an impossible count, seed, start or size.
     """
     check_whole(2, size=size)
     scale = size / EXTENT
-    draws = uniforms(seed, start, count, CHANCES)
+    draws = uniforms(seed, start, count, DRAWS)
     states = _simulate(draws)
     for key, power in {"radius": 1, "mass": 2, "position": 1, "velocity": 1}.items():
         states[key] = (states[key] * scale**power).astype(np.float32)
     captions, captions_zh = _captions(states)
-    return LabelledClips(draw(states, size), captions, captions_zh, states, world=sys.modules[__name__], fps=FPS)
+    return LabelledClips(render(states, size), captions, captions_zh, states, world=name, fps=FPS)
 
 
-def draw(states, size=32):
-    """The frames that states describe: those of `make`, or others that no law of this world would allow.
+def render(states, size=32):
+    """The frames that states describe: those of `make`, or counterfactual ones that no law of this world would allow.
 
     Args:
         states: dict with "shape", "color", "radius" and "position", as `make` gives them.
@@ -92,61 +96,66 @@ def draw(states, size=32):
     Returns:
         uint8 `(N, 16, size, size, 3)`.
     """
-    frames = np.empty((len(states["shape"]), FRAMES, size, size, 3), np.uint8)
+    frames = np.empty((len(states["shape"]), NUM_FRAMES, size, size, 3), np.uint8)
     for first in range(0, len(frames), BLOCK):
         block = {key: states[key][first : first + BLOCK] for key in ("shape", "color", "radius", "position")}
         _paint(frames[first : first + BLOCK], block)
     return frames
 
 
-def layer(states, k, size=32):
-    """The frames of one object by itself: what painters and animators call a layer.
+def render_layer(states, k, size=32):
+    """One layer of the scene: the frames of one object over the plain background.
 
     Args:
-        states: as for `draw`.
-        k: number of the object, 0 or 1; the second passes in front of the first.
+        states: as for `render`.
+        k: index of the object, 0 or 1; the second passes in front of the first.
         size: height and width in px.
 
     Returns:
-        uint8 `(N, 16, size, size, 3)`; of an object that isn't there, the ground alone.
+        uint8 `(N, 16, size, size, 3)`; of an object that is absent, the background alone.
 
     References:
         Wang and Adelson, 1994, "Representing moving images with layers".
     """
-    return draw(states | {"shape": np.where(np.arange(2) == k, states["shape"], -1)}, size)
+    return render(states | {"shape": np.where(np.arange(2) == k, states["shape"], -1)}, size)
 
 
-def overlay(behind, front):
-    """Lays the frames of an object over others.
+def composite(background, foreground):
+    """Alpha compositing: lays a layer over other frames.
+
+    The layer has no alpha channel: alpha is estimated from how far a pixel is from the plain background's colour.
 
     Args:
-        behind: uint8 `(..., 3)`, frames.
-        front: uint8 of the same shape, frames of `layer`, drawn or made by a model.
+        background: uint8 `(..., 3)`, frames.
+        foreground: uint8 of the same shape, frames as `render_layer` gives them, or a model's.
 
     Returns:
-        uint8 of the same shape. Where the front is ground, what is behind shows through.
+        uint8 of the same shape: the background shows where the foreground has the plain background's colour.
+
+    References:
+        Porter and Duff, 1984, "Compositing digital images" (the operator "over").
     """
-    ground = np.array(BACKGROUND, np.float32)
-    difference = np.abs(front - ground).max(axis=-1, keepdims=True)
-    shows = 1 - np.clip((difference - FAINT) / (OPAQUE - FAINT), 0, 1)
-    return np.uint8(np.clip(front + shows * (behind - ground) + 0.5, 0, 255))
+    plain = np.array(BACKGROUND, np.float32)
+    difference = np.abs(foreground - plain).max(axis=-1, keepdims=True)
+    transparency = 1 - np.clip((difference - TRANSPARENT) / (OPAQUE - TRANSPARENT), 0, 1)
+    return np.uint8(np.clip(foreground + transparency * (background - plain) + 0.5, 0, 255))
 
 
-def from_captions(captions):
-    """What captions ask for: the states that they name, read back.
+def parse_captions(captions):
+    """The states that captions name.
 
     Args:
         captions: sequence of N captions of this world, English or Chinese.
 
     Returns:
-        dict of int8 arrays as in the states of `make`: "objects" `(N,)`; "shape", "color", "large" and "motion" `(N, 2)`, -1
-        for an object that isn't there.
+        dict of int8 arrays as in the states of `make`: "objects" `(N,)`; "shape", "color", "size" and "motion" `(N, 2)`, -1
+        for an object that is absent.
 
     Raises:
         CourseError: a caption that this world doesn't make.
     """
     states = {"objects": np.zeros(len(captions), np.int8)}
-    states |= {key: np.full((len(captions), 2), -1, np.int8) for key in ("shape", "color", "large", "motion")}
+    states |= {key: np.full((len(captions), 2), -1, np.int8) for key in ("shape", "color", "size", "motion")}
     for i, caption in enumerate(map(str, captions)):
         sizes, colors, names, verbs, pattern = ENGLISH if caption.isascii() else CHINESE
         things = re.findall(pattern.format("|".join(sizes), "|".join(colors), "|".join(names)), caption)
@@ -155,7 +164,7 @@ def from_captions(captions):
             raise CourseError(f"{caption!r} is no caption of this world, such as 'a small red circle moves left'.")
         states["objects"][i] = len(things)
         for k, (size, color, shape) in enumerate(things):
-            states["large"][i, k], states["color"][i, k] = sizes.index(size), colors.index(color)
+            states["size"][i, k], states["color"][i, k] = sizes.index(size), colors.index(color)
             states["shape"][i, k], states["motion"][i, k] = names.index(shape), verbs.index(done[k])
     return states
 
@@ -193,7 +202,7 @@ def coverage(states, k, size):
         float32 `(N, 16, size, size)`.
     """
     centres = np.arange(size, dtype=np.float32) + np.float32(0.5)
-    share = np.zeros((len(states["shape"]), FRAMES, size, size), np.float32)
+    share = np.zeros((len(states["shape"]), NUM_FRAMES, size, size), np.float32)
     for kind in range(len(SHAPES)):
         these = np.flatnonzero(states["shape"][:, k] == kind)
         if not len(these):
@@ -215,31 +224,31 @@ def coverage(states, k, size):
 
 
 def _simulate(u):
-    """States of clips from their uniforms `(N, CHANCES)`, lengths in units, float64."""
+    """States of clips from their uniforms `(N, DRAWS)`, lengths in units, float64."""
     n = len(u)
     two = u[:, 0] >= 0.5
     collides = two & (u[:, 1] < 0.25)
-    shape, color, large, motion = (np.empty((n, 2), np.int8) for _ in range(4))
+    shape, color, size, motion = (np.empty((n, 2), np.int8) for _ in range(4))
     for k in range(2):
         shape[:, k] = u[:, 2 + 4 * k] * len(SHAPES)
         color[:, k] = u[:, 3 + 4 * k] * (len(COLORS) - k)
-        large[:, k] = u[:, 4 + 4 * k] * len(SIZES)
+        size[:, k] = u[:, 4 + 4 * k] * len(SIZES)
         motion[:, k] = u[:, 5 + 4 * k] * (len(MOTIONS) - 1)
     color[:, 1] += color[:, 1] >= color[:, 0]  # the second has another colour: a caption names it without doubt
     motion[collides] = MOTIONS.index("collides")
-    radius = np.array(list(SIZES.values()))[large]
+    radius = np.array(list(SIZES.values()))[size]
     mass = AREA[shape] * radius * radius
     half = np.stack([HALF_WIDTH[shape] * radius, HALF_HEIGHT[shape] * radius], axis=-1)  # (N, K, 2)
-    position, velocity = np.empty((2, n, FRAMES, 2, 2))
+    position, velocity = np.empty((2, n, NUM_FRAMES, 2, 2))
     for k, (position_k, velocity_k) in enumerate(_alone(motion, half, u)):
         position[:, :, k], velocity[:, :, k] = position_k, velocity_k
-    contact = np.full(n, -1.0)
+    collision_time = np.full(n, -1.0)
     if collides.any():
-        position[collides], velocity[collides], contact[collides] = _collision(
+        position[collides], velocity[collides], collision_time[collides] = _collision(
             shape[collides], radius[collides], mass[collides], half[collides], u[collides]
         )
-    states = {"objects": two.astype(np.int8) + np.int8(1), "contact": contact}
-    for key, value in {"shape": shape, "color": color, "large": large, "motion": motion}.items():
+    states = {"objects": two.astype(np.int8) + np.int8(1), "collision_time": collision_time}
+    for key, value in {"shape": shape, "color": color, "size": size, "motion": motion}.items():
         value[~two, 1] = -1
         states[key] = value
     for key, value in {"radius": radius, "mass": mass, "position": position, "velocity": velocity}.items():
@@ -260,11 +269,11 @@ def _alone(motion, half, u):
         vy = np.where(which == 2, -speed, np.where(which == 3, speed, 0.0))
         vx = np.where(which == 4, 0.8 * (u[:, 14 + k] - 0.5), vx)  # a falling shape drifts a little sideways
         v = np.stack([vx, vy], axis=-1)  # (N, 2)
-        travel = v * (FRAMES - 1)
+        travel = v * (NUM_FRAMES - 1)
         low = half[:, k] + np.maximum(0.0, -travel)
         high = EXTENT - half[:, k] - np.maximum(0.0, travel)
         start = low + (high - low) * place
-        time = np.arange(FRAMES)[None, :, None]
+        time = np.arange(NUM_FRAMES)[None, :, None]
         position = start[:, None] + v[:, None] * time
         velocity = np.broadcast_to(v[:, None], position.shape).copy()
         falls = which == 4
@@ -275,7 +284,7 @@ def _alone(motion, half, u):
 
 def _fall(start, floor):
     """Height and vertical velocity `(n, T)` of bodies dropped from rest that bounce: a parabola between any two touches."""
-    time = np.arange(FRAMES, dtype=np.float64)[None]
+    time = np.arange(NUM_FRAMES, dtype=np.float64)[None]
     start, floor = start[:, None], floor[:, None]
     y, v = start + GRAVITY * time * time / 2, GRAVITY * time
     touch = np.sqrt(2 * (floor - start) / GRAVITY)
@@ -290,8 +299,8 @@ def _fall(start, floor):
 
 
 def _collision(shape, radius, mass, half, u):
-    """Position and velocity `(n, T, K, 2)` of two objects that meet head-on along x, and the moment `(n,)` of contact."""
-    n, time = len(u), np.arange(FRAMES, dtype=np.float64)
+    """Position and velocity `(n, T, K, 2)` of two objects that meet head-on along x, and the time `(n,)` of the collision."""
+    n, time = len(u), np.arange(NUM_FRAMES, dtype=np.float64)
     gap = _contact_distance(shape, radius)
     side = np.where(u[:, 10] < 0.5, -1.0, 1.0)  # -1: the first object comes from the left
     before = np.stack([-side * (0.4 + 0.6 * u[:, 11]), side * (0.4 + 0.6 * u[:, 12])], axis=-1)
@@ -299,23 +308,24 @@ def _collision(shape, radius, mass, half, u):
     total = mass[:, 0] + mass[:, 1]
     centre = (mass[:, 0] * before[:, 0] + mass[:, 1] * before[:, 1]) / total  # velocity of the centre of mass
     after = 2 * centre[:, None] - before  # elastic: velocities are mirrored in the centre of mass
-    contact = 5.0 + 4.0 * u[:, 14]
+    collision_time = 5.0 + 4.0 * u[:, 14]
     middle = EXTENT / 2 + 2.0 * (u[:, 15] - 0.5)
     at_contact = middle[:, None] + np.stack([side, -side], axis=-1) * gap[:, None] / 2
     room = np.stack([half[..., 0] - at_contact, EXTENT - half[..., 0] - at_contact], axis=-1)  # (n, K, left and right)
-    travel = np.stack([-before * contact[:, None], after * (FRAMES - 1 - contact)[:, None]], axis=-1)  # (n, K, before and after)
+    durations = collision_time[:, None], (NUM_FRAMES - 1 - collision_time)[:, None]
+    travel = np.stack([-before * durations[0], after * durations[1]], axis=-1)  # (n, K, before and after)
     bound = np.where(travel < 0, room[..., :1], room[..., 1:])
     fits = np.where(travel != 0, bound / np.where(travel != 0, travel, 1.0), np.inf).min(axis=(1, 2))
     scale = np.minimum(fits * (0.8 + 0.2 * u[:, 16]), 2.0)[:, None]
-    since = time[None] - contact[:, None]  # (n, T)
+    since = time[None] - collision_time[:, None]  # (n, T)
     vx = np.where(since[..., None] < 0, (scale * before)[:, None], (scale * after)[:, None])  # (n, T, K)
     height = half[..., 1].max(axis=1)
     y = height + (EXTENT - 2 * height) * u[:, 17]
-    position, velocity = np.zeros((2, n, FRAMES, 2, 2))
+    position, velocity = np.zeros((2, n, NUM_FRAMES, 2, 2))
     position[..., 0] = at_contact[:, None] + vx * since[..., None]
     position[..., 1] = y[:, None, None]
     velocity[..., 0] = vx
-    return position, velocity, contact
+    return position, velocity, collision_time
 
 
 def _contact_distance(shape, radius):
@@ -352,10 +362,10 @@ def _captions(states):
     """English and Chinese captions, from the states alone."""
     names, sizes = list(COLORS), list(SIZES)
     english, chinese = [], []
-    columns = (states[key].tolist() for key in ("objects", "shape", "color", "large", "motion"))
-    for objects, shape, color, large, motion in zip(*columns, strict=True):
-        things = [f"a {sizes[large[k]]} {names[color[k]]} {SHAPES[shape[k]]}" for k in range(objects)]
-        things_zh = [f"一个{SIZES_ZH[large[k]]}的{COLORS_ZH[color[k]]}{SHAPES_ZH[shape[k]]}" for k in range(objects)]
+    columns = (states[key].tolist() for key in ("objects", "shape", "color", "size", "motion"))
+    for objects, shape, color, size, motion in zip(*columns, strict=True):
+        things = [f"a {sizes[size[k]]} {names[color[k]]} {SHAPES[shape[k]]}" for k in range(objects)]
+        things_zh = [f"一个{SIZES_ZH[size[k]]}的{COLORS_ZH[color[k]]}{SHAPES_ZH[shape[k]]}" for k in range(objects)]
         if MOTIONS[motion[0]] == "collides":
             english.append(" and ".join(things) + " collide")
             chinese.append("和".join(things_zh) + "相撞")

@@ -1,0 +1,39 @@
+"""python -m vidgen_tf ablate: recipes with one choice changed, trained equally long and evaluated."""
+
+from .arguments import filled
+from .train import TRAINED
+
+
+def add_parser(commands):
+    """Adds the command to the command line.
+
+    Args:
+        commands: subparsers of argparse.
+    """
+    ablate = commands.add_parser("ablate", help="an ablation study: variants of a recipe, trained and evaluated", allow_abbrev=False)
+    ablate.add_argument("name", choices=("diffusion", "text-to-video"), help="whose ablation study")
+    ablate.add_argument("--dataset", choices=("digits", "shapes"), default="digits", help="(default: digits)")
+    ablate.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
+    ablate.add_argument("--output-dir", type=filled, default=TRAINED, help=f"where rows wait until all are there (default: {TRAINED})")
+    ablate.add_argument("--release", action="store_true", help="record the rows in the zoo, with their provenance")
+    ablate.set_defaults(run=_ablate)
+
+
+def _ablate(options):
+    from .. import zoo
+    from ..experiments import diffusion, text_to_video
+    from ..files import check_writable
+    from ..recipes import RECIPES, run
+
+    module = {"diffusion": diffusion, "text-to-video": text_to_video}[options.name]
+    begun, name = run.provenance(), f"{options.name}-ablation-{options.dataset}"
+    path = check_writable(options.output_dir) / f"{name}.json"
+    if not options.resume:
+        path.unlink(missing_ok=True)
+    rows = module.run_ablation(options.dataset, path)
+    for row in rows:
+        print(", ".join(f"{key} {value}" for key, value in row.items()))
+    if options.release:
+        command = f"python -m vidgen_tf ablate {options.name} --dataset {options.dataset}"
+        zoo.record_experiment(name, rows, command, RECIPES[f"{options.name}-{options.dataset}"].seed, begun)
+        print(f"recorded as {name} in the zoo")

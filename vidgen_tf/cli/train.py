@@ -1,0 +1,85 @@
+"""python -m vidgen_tf train: a model of the zoo by its recipe, or text to video from nothing."""
+
+from ..errors import CourseError
+from .arguments import filled, whole
+
+TRAINED, SCRATCH = "build/train", "build/from-scratch"
+MAX_STEPS = 10_000_000
+
+
+def add_parser(commands):
+    """Adds the command to the command line.
+
+    Args:
+        commands: subparsers of argparse.
+    """
+    train = commands.add_parser("train", help="train a model of the zoo by its recipe", allow_abbrev=False)
+    train.add_argument("name", type=filled, help="a model's name, see `zoo list`; or text-to-video with --from-scratch")
+    train.add_argument("--budget", choices=("fast", "full"), help="training steps (default: full)")
+    train.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
+    train.add_argument(
+        "--output-dir",
+        type=filled,
+        help=f"where weights, record and checkpoint go (default: {TRAINED}; {SCRATCH} if from scratch)",
+    )
+    train.add_argument("--release", action="store_true", help="put the result into the zoo, with its provenance")
+    train.add_argument("--from-scratch", action="store_true", help="of text-to-video: train its autoencoder as well")
+    train.add_argument("--dataset", choices=("digits", "shapes"), help="from scratch (default: digits)")
+    train.add_argument(
+        "--autoencoder-steps",
+        type=whole(0, MAX_STEPS),
+        help="from scratch; 0: the shipped autoencoder (default: 1500 for digits, 9000 for shapes)",
+    )
+    train.add_argument("--steps", type=whole(1, MAX_STEPS), help="from scratch: of the transformer (default: 2500)")
+    train.set_defaults(run=_train)
+
+
+def _train(options):
+    if options.from_scratch:
+        return _train_from_scratch(options)
+    if options.name in ("text-to-video", "diffusion"):
+        raise CourseError(f"Train {options.name}-digits or {options.name}-shapes, or see --from-scratch in --help.")
+    ignored = {"--dataset": options.dataset, "--autoencoder-steps": options.autoencoder_steps, "--steps": options.steps}
+    given = [name for name, value in ignored.items() if value is not None]
+    if given:
+        raise CourseError(f"{', '.join(given)}: for --from-scratch only. A recipe has its own; choose --budget fast or full.")
+    from ..recipes import run
+
+    folder = options.output_dir or TRAINED
+    path = run.train(options.name, options.budget or "full", folder, options.resume)
+    print(f"wrote {path} and its record {path.parent / (path.name.removesuffix('.weights.h5') + '.json')}")
+    if options.release:
+        run.release(options.name, folder)
+        print(f"released {options.name} into the zoo")
+
+
+def _train_from_scratch(options):
+    """Text to video from nothing, an experiment of which the zoo keeps the record."""
+    if options.name != "text-to-video":
+        raise CourseError(f"Only text-to-video is trained --from-scratch, not {options.name}.")
+    if options.budget:
+        raise CourseError("--budget is for recipes: from scratch, give --autoencoder-steps and --steps.")
+    from .. import zoo
+    from ..experiments import text_to_video
+    from ..recipes import run
+    from ..recipes.diffusion import WARMUP_STEPS
+
+    dataset, steps = options.dataset or "digits", options.steps or 2500
+    autoencoder_steps = options.autoencoder_steps
+    if autoencoder_steps is None:
+        autoencoder_steps = text_to_video.AUTOENCODER_STEPS[dataset]
+    if steps <= WARMUP_STEPS or steps % 50 or autoencoder_steps % 100:
+        raise CourseError(f"--steps are a multiple of 50 above {WARMUP_STEPS}, --autoencoder-steps a multiple of 100.")
+    begun, folder = run.provenance(), options.output_dir or SCRATCH
+    rows = text_to_video.train_from_scratch(dataset, folder, autoencoder_steps, steps, resume=options.resume)
+    for row in rows:
+        others = ", ".join(f"{name} {value:.2f}" for name, value in row.items() if not name.endswith("seconds"))
+        print(f"{row['seconds'] / 60:5.1f} minutes: {others}")
+    print(f"wrote the weights and curve.json to {folder}; sample with them:")
+    print(f"python -m vidgen_tf sample text-to-video --weights {folder} --prompt ...")
+    if options.release:
+        name = f"text-to-video-{'from-scratch' if autoencoder_steps else 'shipped-autoencoder'}-{dataset}"
+        details = f"--dataset {dataset} --autoencoder-steps {autoencoder_steps} --steps {steps}"
+        command = f"python -m vidgen_tf train text-to-video --from-scratch {details}"
+        zoo.record_experiment(name, rows, command, text_to_video.SEED, begun)
+        print(f"recorded as {name} in the zoo")

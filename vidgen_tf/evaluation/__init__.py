@@ -1,0 +1,1 @@
+"""What is measured of which model, against which reference, and how it is reported."""

@@ -1,0 +1,51 @@
+"""A trained model and its record in, its scores out: which evaluation a model gets stands in the record."""
+
+import functools
+
+from .features import class_accuracy
+from .images import evaluate_generator, evaluate_glo
+from .labels import LABELS
+from .latents import evaluate_autoencoder
+from .rollouts import evaluate_latent_model, evaluate_predictor
+from .video import evaluate_text_to_video, evaluate_video
+
+
+def evaluate_classifier(labelled, model, record):
+    """Accuracy of a classifier on the test split, which shares no image and no person with the others.
+
+    Args:
+        labelled: function from a split to frames or clips and their labels.
+        model: trained classifier.
+        record: dict, unused.
+
+    Returns:
+        dict of float in [0, 1]: "accuracy_X" for each of its outputs, the mean over the classes.
+    """
+    return {f"accuracy_{name}": value for name, value in class_accuracy(model, *labelled("test")).items()}
+
+
+# Name in a record -> function (model, record) -> dict of float.
+EVALUATIONS = {name: functools.partial(evaluate_classifier, labelled) for name, labelled in LABELS.items()} | {
+    "glo": evaluate_glo,
+    "digit_images": evaluate_generator,
+    "face_images": evaluate_generator,
+    "autoencoder": evaluate_autoencoder,
+    "prediction": evaluate_predictor,
+    "latent_rollout": evaluate_latent_model,
+    "latent_samples": evaluate_latent_model,
+    "video": evaluate_video,
+    "text_to_video": evaluate_text_to_video,
+}
+
+
+def evaluate_trained(model, record):
+    """The scores that stand in a model's record.
+
+    Args:
+        model: trained `keras.Model`.
+        record: dict, its record, see `zoo.record`.
+
+    Returns:
+        dict of float.
+    """
+    return EVALUATIONS[record["evaluation"]](model, record)

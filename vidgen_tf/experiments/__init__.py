@@ -1,0 +1,1 @@
+"""The ablation studies and controls that chapters show: recipes with a field replaced, several seeds."""

@@ -1,0 +1,206 @@
+"""Experiments of chapter 13: an ablation study of the text-to-video models, and text to video trained from scratch."""
+
+import dataclasses
+import time
+
+import numpy as np
+
+from .. import training, zoo
+from ..datasets import load
+from ..errors import CourseError
+from ..evaluation.adherence import AccuracyCurve, adherence_scores, prompt_accuracy
+from ..files import check_writable
+from ..models.vae import VAE
+from ..pipelines.text_to_video import evaluation_prompts, sample_captions
+from ..recipes import RECIPES
+from ..recipes.diffusion import SHORT_RUN_LEARNING_RATE, fit_examples
+from ..recipes.text_to_video import (
+    ATTRIBUTE_GUIDANCE_SCALE,
+    SHORT_RUN_ATTRIBUTE_DROPOUT,
+    autoencoder_frames,
+    training_set,
+)
+from ..recipes.vae import fit_vae
+from ..worlds import shapes
+from ..zoo.experiments import write_rows
+from ..zoo.weights import write_weights
+
+SEED = 13
+SEEDS = (13, 113, 213)  # of the ablation study
+GUIDANCE_SCALE = 2.5  # of the ablation study, one for the whole caption
+AUTOENCODER_STEPS = {"digits": 1500, "shapes": 9000}  # from scratch: a blurred digit can be read, a blurred triangle is a circle
+
+# Each variant adds one choice to the one before; the last is the shipped recipe in a short run.
+NAMES = {
+    "digits": ("no attribute dropout", "attribute dropout", "+ twice as many clips", "+ free-motion clips"),
+    "shapes": (
+        "one latent per frame",
+        "scene layers",
+        "+ frame-difference loss",
+        "+ collision repeats",
+        "+ 25 % uniform timesteps",
+    ),
+}
+
+
+def variants(dataset):
+    """The recipes that are compared, see `NAMES`.
+
+    Args:
+        dataset: str, "digits" or "shapes".
+
+    Returns:
+        dict from a name in `NAMES[dataset]` to a `Recipe`.
+    """
+    shipped, recipes = RECIPES[f"text-to-video-{dataset}"], {}
+    recipe = dataclasses.replace(shipped, training={"learning_rate": SHORT_RUN_LEARNING_RATE})
+    if dataset == "digits":
+        recipe = _with_config(recipe, attribute_dropout=0.0)
+        additions = (
+            lambda recipe: recipe,
+            lambda recipe: _with_config(recipe, attribute_dropout=shipped.config.attribute_dropout),
+            lambda recipe: _with_training(recipe, num_extra_clips=8000),
+            lambda recipe: _with_training(recipe, num_free_motion_clips=8000),
+        )
+    else:
+        recipe = _with_training(recipe, collision_repeats=1)
+        recipe = _with_config(recipe, num_scene_layers=1, frame_difference_weight=0.0, uniform_timestep_prob=0.0)
+        additions = (
+            lambda recipe: recipe,
+            lambda recipe: _with_config(recipe, num_scene_layers=2),
+            lambda recipe: _with_config(recipe, frame_difference_weight=1.0),
+            lambda recipe: _with_training(recipe, collision_repeats=4),
+            lambda recipe: _with_config(recipe, uniform_timestep_prob=0.25),
+        )
+    for name, add in zip(NAMES[dataset], additions, strict=True):
+        recipes[name] = recipe = add(recipe)
+    return recipes
+
+
+def _with_config(recipe, **change):
+    return dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **change))
+
+
+def _with_training(recipe, **change):
+    return dataclasses.replace(recipe, training=dict(recipe.training) | change)
+
+
+def run_ablation(dataset, path, steps=1500, seeds=SEEDS):
+    """Trains the variants equally long and measures their prompt adherence on 400 validation prompts.
+
+    Args:
+        dataset: str, "digits" or "shapes".
+        path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
+        steps: training steps of each, a multiple of 100.
+        seeds: sequence of non-negative int: each variant is trained once with each.
+
+    Returns:
+        list of dicts, one for each variant and seed: "variant", "seed", and the accuracies of `ablation_scores`.
+    """
+    recipes = variants(dataset)
+
+    def make(run):
+        name, seed = run
+        recipe = dataclasses.replace(recipes[name], seed=seed)
+        training.set_seed(seed)
+        model = recipe.build()
+        recipe.train(recipe, model, steps, None)
+        return {"variant": name, "seed": seed} | ablation_scores(model, zoo.load(recipe.uses["autoencoder"]), dataset)
+
+    return zoo.run_rows(path, [(name, seed) for name in recipes for seed in seeds], make)
+
+
+def ablation_scores(model, vae, dataset, count=400):
+    """Joint and motion accuracy, on validation prompts and on those for held-out attribute combinations.
+
+    Args:
+        model: trained `LatentDiffusion` with captions.
+        vae: the trained `VAE` of its latents.
+        dataset: str, "digits" or "shapes".
+        count: int, prompts of each kind, at least 100.
+
+    Returns:
+        dict of float: "joint_accuracy" and "motion_accuracy", with "held_out_" before them for held-out combinations; of shapes,
+        the joint accuracy of prompts for "one_object_", "two_objects_" and "collision_" before it; of digits,
+        "held_out_joint_accuracy_by_attribute", guided by `ATTRIBUTE_GUIDANCE_SCALE`.
+    """
+    matches = {}
+    for prefix in ("", "held_out_"):
+        clips, prompts = evaluation_prompts(dataset, count, "validation", held_out=bool(prefix))
+        found = prompt_accuracy(sample_captions(model, vae, prompts, GUIDANCE_SCALE, seed=2), dataset, clips)
+        matches |= {f"{prefix}{name}": found[name] for name in ("joint_accuracy", "motion_accuracy")}
+    if dataset == "digits":  # clips and prompts are those for held-out combinations
+        sampled = sample_captions(model, vae, prompts, ATTRIBUTE_GUIDANCE_SCALE, seed=2)
+        matches["held_out_joint_accuracy_by_attribute"] = prompt_accuracy(sampled, dataset, clips)["joint_accuracy"]
+    else:
+        states, joint = evaluation_prompts(dataset, count, "validation")[0].states, matches["joint_accuracy"]
+        two, collide = states["objects"] == 2, states["motion"][:, 0] == shapes.MOTIONS.index("collides")
+        subsets = {"one_object": ~two, "two_objects": two, "collision": collide}
+        matches |= {f"{name}_joint_accuracy": joint[chosen] for name, chosen in subsets.items()}
+    return {name: float(np.mean(value)) for name, value in matches.items()}
+
+
+def train_from_scratch(dataset, folder, autoencoder_steps, steps=2500, eval_interval=250, seed=SEED, resume=False):
+    """Text to video from scratch: trains autoencoder and transformer, and measures accuracy against training time.
+
+    Args:
+        dataset: str, "digits" or "shapes".
+        folder: str or Path, where both weight files go, their checkpoints, and `curve.json`, the accuracy against the seconds.
+        autoencoder_steps: training steps of the VAE, a multiple of 100; 0 for the shipped one.
+        steps: training steps of the transformer, a multiple of 50.
+        eval_interval: training steps of the transformer between two measurements, a multiple of 50.
+        seed: non-negative int.
+        resume: go on from the checkpoints there; otherwise they are removed first.
+
+    Returns:
+        list of dicts: "step" of the transformer, "seconds" of training since the start, and the accuracies of 200 validation
+        prompts; in the last one, those of 400 test prompts, and "transformer_seconds", what the transformer's training alone has
+        taken.
+
+    Raises:
+        CourseError: an unknown data set, a folder that can't be written to, or a damaged checkpoint.
+    """
+    if dataset not in NAMES:
+        raise CourseError(f"There is no text-to-video of {dataset!r}; there is one of {', '.join(NAMES)}.")
+    recipe = _with_config(RECIPES[f"text-to-video-{dataset}"], attribute_dropout=SHORT_RUN_ATTRIBUTE_DROPOUT)
+    names, folder = {"vae": recipe.uses["autoencoder"], "model": recipe.name}, check_writable(folder)
+    kept = _kept_files(folder, names, resume)
+    training.set_seed(seed)
+    vae, clock = _autoencoder(recipe, autoencoder_steps, seed, kept["vae"])
+    model, start = recipe.build(), time.monotonic()
+    examples = training_set(dataset, vae, recipe.config.num_scene_layers)
+    validation = evaluation_prompts(dataset, 200, "validation")
+    clock += time.monotonic() - start
+    scale = recipe.sampling["guidance_scale"]
+    curve = AccuracyCurve(lambda: adherence_scores(model, vae, *validation, scale), eval_interval, kept["curve"])
+    options = {"seed": seed, "checkpoint": kept["model"], "log_interval": 50, "callbacks": [curve]}
+    history = fit_examples(model, examples, steps, learning_rate=SHORT_RUN_LEARNING_RATE, **options)
+    clocks = dict(zip(history["step"], history["seconds"]))
+    test = adherence_scores(model, vae, *evaluation_prompts(dataset, 400), scale)
+    last = {"step": steps, "transformer_seconds": clocks[steps]} | test
+    rows = [{"seconds": clock + clocks[row["step"]]} | row for row in [*curve.rows, last]]
+    write_weights(vae, folder / f"{names['vae']}.weights.h5")
+    write_weights(model, folder / f"{names['model']}.weights.h5")
+    write_rows(folder / "curve.json", rows)
+    for path in kept.values():
+        path.unlink(missing_ok=True)
+    return rows
+
+
+def _autoencoder(recipe, steps, seed, checkpoint):
+    """The autoencoder, trained here or shipped, and the seconds that its training took."""
+    if not steps:
+        return zoo.load(recipe.uses["autoencoder"]), 0.0
+    vae = VAE(RECIPES[recipe.uses["autoencoder"]].config, seed)
+    frames = autoencoder_frames(load(recipe.dataset[0]), recipe.config.num_scene_layers)
+    return vae, fit_vae(vae, frames, steps, seed=seed, checkpoint=checkpoint)["seconds"][-1]
+
+
+def _kept_files(folder, names, resume):
+    """The files that let an interrupted training go on."""
+    kept = {key: folder / f"{name}-from-scratch.checkpoint.npz" for key, name in names.items()}
+    kept["curve"] = folder / f"{names['model']}-from-scratch.curve.json"
+    if not resume:
+        for path in kept.values():
+            path.unlink(missing_ok=True)
+    return kept

@@ -1,0 +1,1 @@
+"""A model of the zoo, or a prompt, in; clips out."""

@@ -1,0 +1,38 @@
+"""A model and its record in, clips out: which pipeline samples a model stands in the record."""
+
+from ..errors import CourseError
+from .images import decoder_interpolation, generator_interpolation, glo_interpolation
+from .prediction import frame_prediction, latent_rollout
+from .text_to_video import text_to_video_samples
+from .video import video_samples
+
+# Name in a record -> function (model, record, count, seed) -> list of `Clip`.
+PIPELINES = {
+    "glo_interpolation": glo_interpolation,
+    "generator_interpolation": generator_interpolation,
+    "decoder_interpolation": decoder_interpolation,
+    "frame_prediction": frame_prediction,
+    "latent_rollout": latent_rollout,
+    "video": video_samples,
+    "text_to_video": text_to_video_samples,
+}
+
+
+def sample(model, record, count, seed=0):
+    """Clips of a model of the zoo.
+
+    Args:
+        model: trained `keras.Model`.
+        record: dict, its record, see `zoo.record`; or that of a recipe.
+        count: int, how many clips, at least 1.
+        seed: non-negative int.
+
+    Returns:
+        list of `Clip`.
+
+    Raises:
+        CourseError: a classifier, which generates nothing.
+    """
+    if record["pipeline"] is None:
+        raise CourseError("A classifier generates no clips: sample another model of the zoo.")
+    return PIPELINES[record["pipeline"]](model, record, count, seed)

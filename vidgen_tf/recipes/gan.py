@@ -1,0 +1,102 @@
+"""How the GANs are trained. What ships is the moving average of the generator's weights."""
+
+import keras
+
+from .. import training
+from ..datasets import pipeline
+from ..evaluation.labels import face_images
+from ..models.dcgan import DCGANConfig, build_dcgan
+from ..models.gan import GAN, MLPGANConfig, build_mlp_discriminator, build_mlp_generator, rpgan_losses
+from ..worlds import digits
+from .recipe import Recipe
+
+
+def fit_generator(gan, images, generator, batch_size, seed, steps, checkpoint):
+    """Trains a pair of networks and leaves the averaged weights in a generator.
+
+    Args:
+        gan: compiled `GAN`.
+        images: uint8 `(N, H, W, C)`, real ones.
+        generator: `keras.Model` like the pair's generator, which is filled.
+        batch_size: images per step.
+        seed: non-negative int, order of the batches.
+        steps: training steps in all.
+        checkpoint: path of the checkpoint file.
+
+    Returns:
+        The history of `training.fit`.
+    """
+
+    def batches(first):
+        return pipeline(images, batch_size=batch_size, seed=seed, first_step=first)
+
+    history = training.fit(gan, batches, steps, checkpoint=checkpoint, log_interval=100)
+    generator.set_weights(gan.ema_generator.get_weights())
+    return history
+
+
+def train_mlp(recipe, model, steps, checkpoint):
+    """Trains the fully connected pair on the digit images of the training split.
+
+    Args:
+        recipe: `Recipe`.
+        model: generator, see `build_mlp_generator`.
+        steps: training steps in all.
+        checkpoint: path of the checkpoint file.
+
+    Returns:
+        The history of `training.fit`.
+    """
+    pair = build_mlp_generator(recipe.config), build_mlp_discriminator(recipe.config)
+    gan = GAN(*pair, rpgan_losses, gamma=1.0, seed=recipe.seed)
+    gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
+    return fit_generator(gan, digits.images("train")[0], model, 64, recipe.seed, steps, checkpoint)
+
+
+def train_dcgan(recipe, model, steps, checkpoint):
+    """Trains the convolutional pair on five frames of each training person.
+
+    Args:
+        recipe: `Recipe`.
+        model: generator, see `build_dcgan_generator`.
+        steps: training steps in all.
+        checkpoint: path of the checkpoint file.
+
+    Returns:
+        The history of `training.fit`.
+    """
+    faces = face_images(recipe.config.image_size, "train")
+    gan = build_dcgan(recipe.config, keras.optimizers.schedules.CosineDecay(5e-4, steps, alpha=0.1), recipe.seed)
+    return fit_generator(gan, faces.reshape(-1, *faces.shape[2:]), model, 32, recipe.seed, steps, checkpoint)
+
+
+RECIPES = [
+    Recipe(
+        name="mlp-gan-digits",
+        title="MLP GAN: centred handwritten digits, 28x28 grey",
+        model="MLPGenerator",
+        config=MLPGANConfig(),
+        dataset=("digits", "train"),
+        steps={"fast": 1500, "full": 8000},
+        seed=4,
+        train=train_mlp,
+        evaluation="digit_images",
+        pipeline="generator_interpolation",
+        reference="digit-images",
+        uses={"frame_classifier": "classifier-digits-28"},
+    ),
+    Recipe(
+        name="dcgan-faces",
+        title="DCGAN: drawn faces, 64x64 RGB",
+        model="DCGANGenerator",
+        config=DCGANConfig(filters=(256, 128, 64, 32)),  # one doubling more than in chapter 04
+        dataset=("faces", "train"),
+        steps={"fast": 500, "full": 9000},
+        seed=5,
+        train=train_dcgan,
+        evaluation="face_images",
+        pipeline="generator_interpolation",
+        reference="faces",
+        uses={"frame_classifier": "classifier-faces"},
+    ),
+]

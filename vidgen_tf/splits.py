@@ -1,0 +1,46 @@
+"""Held-out attribute combinations: what no model of the course learns from, so that compositional generalisation can be measured.
+
+Each value of an attribute is seen in training, but some never together with some value of another one. Whatever learns, encoders
+and classifiers included, takes its clips through `training_clips`.
+"""
+
+import numpy as np
+
+# (digit, index into digits.MOTIONS), and (index into shapes.COLORS, index into shapes.SHAPES) of any object of a clip.
+HELD_OUT_DIGITS = ((1, 0), (3, 1), (5, 2), (7, 3))
+HELD_OUT_SHAPES = ((0, 2), (1, 1), (2, 0))  # a red triangle, a green square, a blue circle
+
+
+def is_held_out(states):
+    """Which clips show an attribute combination that is held out of training.
+
+    Args:
+        states: dict of arrays of N clips of any world, as `make` gives them.
+
+    Returns:
+        bool array `(N,)`; False everywhere where no combination is held out, as of faces and of digits without a motion.
+
+    References:
+        Lake and Baroni, 2018, "Generalization without systematicity: on the compositional skills of sequence-to-sequence
+        recurrent networks".
+    """
+    if {"color", "shape"} <= states.keys():
+        pairs = [(states["color"] == color) & (states["shape"] == shape) for color, shape in HELD_OUT_SHAPES]
+        return np.any(pairs, axis=(0, 2))  # (pairs, N, K) -> (N,)
+    if {"digit", "motion"} <= states.keys():
+        digit = states["digit"][:, 0]
+        return np.any([(digit == d) & (states["motion"] == motion) for d, motion in HELD_OUT_DIGITS], axis=0)
+    return np.zeros(len(next(iter(states.values()))), bool)
+
+
+def training_clips(clips):
+    """The clips that may be learned from.
+
+    Args:
+        clips: `LabelledClips` of any world.
+
+    Returns:
+        `LabelledClips` without those that show a held-out combination.
+    """
+    held_out = is_held_out(clips.states)
+    return clips[~held_out] if held_out.any() else clips

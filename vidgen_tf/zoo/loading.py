@@ -1,0 +1,55 @@
+"""Models built from the zoo's records: a name and a configuration become a `keras.Model`."""
+
+from ..errors import CourseError
+from ..models.classifier import ClassifierConfig, build_classifier
+from ..models.convlstm import ConvLSTM, ConvLSTMConfig
+from ..models.dcgan import DCGANConfig, build_dcgan_generator
+from ..models.dit import DiffusionConfig, LatentDiffusion
+from ..models.gan import MLPGANConfig, build_mlp_generator
+from ..models.glo import GLO, GLOConfig
+from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG
+from ..models.simvp import SimVPConfig, build_simvp
+from ..models.text_encoder import TextEncoder
+from ..models.vae import VAE, VAEConfig
+from ..models.video_classifier import VideoClassifierConfig, build_video_classifier
+
+# Name in a record -> the class of its configuration, and a function from the configuration and a seed to the model.
+MODELS = {
+    "GLO": (GLOConfig, lambda config, seed: GLO(config.num_frames, config)),
+    "MLPGenerator": (MLPGANConfig, lambda config, seed: build_mlp_generator(config)),
+    "DCGANGenerator": (DCGANConfig, lambda config, seed: build_dcgan_generator(config)),
+    "VAE": (VAEConfig, VAE),
+    "ConvLSTM": (ConvLSTMConfig, lambda config, seed: ConvLSTM(config)),
+    "SimVP": (SimVPConfig, lambda config, seed: build_simvp(config)),
+    "LatentGRU": (LatentRNNConfig, lambda config, seed: LatentGRU(config)),
+    "LatentSVG": (LatentRNNConfig, LatentSVG),
+    "LatentDiffusion": (DiffusionConfig, lambda config, seed: LatentDiffusion(config)),
+    "TextToVideo": (DiffusionConfig, lambda config, seed: LatentDiffusion(config, TextEncoder)),
+    "Classifier": (ClassifierConfig, lambda config, seed: build_classifier(config)),
+    "VideoClassifier": (VideoClassifierConfig, lambda config, seed: build_video_classifier(config)),
+}
+
+
+def build_model(name, config, seed):
+    """The untrained model of a name and a configuration.
+
+    Args:
+        name: str, a name in `MODELS`.
+        config: dict of the fields of its configuration, lists in place of tuples where it comes from a file.
+        seed: int, of what it draws while it trains.
+
+    Returns:
+        `keras.Model`.
+
+    Raises:
+        CourseError: unknown name, or fields that the configuration doesn't have.
+    """
+    if name not in MODELS:
+        raise CourseError(f"There is no model {name!r}; there are {', '.join(MODELS)}.")
+    config_class, build = MODELS[name]
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    try:
+        config = config_class(**fields)
+    except TypeError as error:
+        raise CourseError(f"The configuration of {name} has fields that this version doesn't know: {error}.") from error
+    return build(config, seed)
