@@ -41,9 +41,9 @@ SUPPORTED = (11, 12, 13)  # minor versions of Python 3 that TensorFlow and Keras
 DISK_GB = 4  # .venv takes 2.9 GB, what is downloaded for it another 1 GB
 
 # What an environment of the user's own must have: module names, because these are what a notebook asks for.
-MODULES = ["vidgen_tf", "keras", "tensorflow", "numpy", "sklearn", "av", "imageio", "matplotlib", "PIL", "skimage", "tqdm"]
-MODULES += ["ipykernel", "ipywidgets", "jupyterlab", "nbclient", "nbconvert", "nbformat"]
-TEST_MODULES = ["nbgrader", "nbval", "pytest", "pytest_timeout", "ruff", "scipy", "yaml"]
+MODULES = ["vidgen_tf", "keras", "tensorflow", "numpy", "h5py", "sklearn", "av", "imageio", "matplotlib", "PIL", "skimage"]
+MODULES += ["scipy", "platformdirs", "tqdm", "ipykernel", "ipywidgets", "jupyterlab", "nbclient", "nbconvert", "nbformat"]
+TEST_MODULES = ["hypothesis", "importlinter", "nbgrader", "nbval", "pytest", "pytest_timeout", "ruff", "yaml"]
 
 
 def main():
@@ -190,6 +190,7 @@ def enter_environment(command):
         _go_on_under_venv()
     _prepend("PATH", os.path.dirname(sys.executable))
     _prepend("JUPYTER_PATH", os.path.join(sys.prefix, "share", "jupyter"))  # the kernel python3 is ours, whoever has one too
+    _prepend("PYTHONPATH", str(ROOT))  # kernels start in notebooks/, and may have another clone's package installed
     os.environ["KERAS_BACKEND"] = "tensorflow"
     for stream in (sys.stdout, sys.stderr):  # a title that the terminal can't show is shown escaped
         stream.reconfigure(errors="backslashreplace")

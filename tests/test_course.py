@@ -62,7 +62,8 @@ def test_the_command_runs_under_the_environment_with_keras_on_tensorflow(folder)
     good = folder.call("refresh", "00", PYTHONPATH="/elsewhere", KERAS_BACKEND="jax", JUPYTER_PATH="/elsewhere")
     paths, prefix, environment = json.loads(good.out.splitlines()[-1])
     assert (paths, prefix, good.returncode) == (["00", str(folder.path / "notebooks")], str(folder.venv), 0)
-    assert environment["KERAS_BACKEND"] == "tensorflow" and "PYTHONPATH" not in environment
+    assert environment["KERAS_BACKEND"] == "tensorflow"
+    assert environment["PYTHONPATH"] == str(folder.path), "kernels import the package of this clone, and nothing from elsewhere"
     assert environment["JUPYTER_PATH"].split(os.pathsep) == [str(folder.venv / "share" / "jupyter"), "/elsewhere"]
     assert environment["PATH"].startswith(str(folder.venv / "bin"))
     assert folder.call("refresh").returncode == 1  # what a command returns decides the exit status
@@ -75,7 +76,8 @@ def test_the_command_runs_under_the_environment_with_keras_on_tensorflow(folder)
 def test_a_killed_run_shuts_its_kernel_down_and_the_next_call_goes_on(folder):
     waiting = "import os, time\nopen('pid', 'w').write(f'{os.getpid()} ')\nwhile not os.path.exists('go'): time.sleep(0.02)"
     notebooks = folder.path / "notebooks"
-    write_notebook(notebooks / "00_tiny.ipynb", ("md", "# 00 · \N{CJK UNIFIED IDEOGRAPH-7B2C}"), "1")
+    where = f"import vidgen_tf\nassert vidgen_tf.__file__.startswith({str(folder.path)!r}), vidgen_tf"
+    write_notebook(notebooks / "00_tiny.ipynb", ("md", "# 00 · \N{CJK UNIFIED IDEOGRAPH-7B2C}"), where)
     write_notebook(notebooks / "01_waits.ipynb", ("md", "# 01 · Waits"), waiting)
     process = folder.start("run", VIDGEN_ENV="current", PYTHONIOENCODING="ascii")
     wait_for(lambda: (notebooks / "pid").exists() and (notebooks / "pid").read_text().endswith(" "))

@@ -167,7 +167,10 @@ def test_a_second_call_executes_only_what_the_interrupted_one_left(tmp_path, cap
     (tmp_path / "go").touch()
     again, out = executed("fast")
     assert again == ["second"]
-    assert "00  First: passed before from the same sources, in 0:0" in out and "Executing 1 of 2 notebooks" in out
+    assert (
+        "00  First: passed before from the same sources, in 0:0" in out
+        and "Executing 1 of 2 notebooks, about 2:00 minutes; --again" in out
+    )
     nothing, out = executed("fast")
     assert nothing == [] and "Nothing is left to execute: --again executes it anew." in out
     assert execute.run([first], build, "fast", again=True) and (tmp_path / "executed").read_text() == "first "
@@ -278,7 +281,7 @@ def test_the_full_budget_has_no_stated_time(tmp_path, capsys):
     assert "07  Short: 1 code cell, no time stated\n" in capsys.readouterr().out
     assert execute.run([path], tmp_path / "build", "fast")
     out = capsys.readouterr().out
-    assert out.startswith("Executing 1 notebook, expected 2:00 minutes.\n07  Short: 1 code cell, expected 2:00\n")
+    assert out.startswith("Executing 1 notebook, about 2:00 minutes.\n07  Short: 1 code cell, expected 2:00\n")
     noted = last_run(read(tmp_path / "build/07_short.ipynb"))
     assert noted["passed"] is True and noted["seconds"] > 0 and re.fullmatch("[0-9a-f]{64}", noted["sources"])
 
@@ -290,9 +293,9 @@ def test_a_gallery_card_shows_large_and_late_clips_and_a_figure_only_where_nothi
 
     small, early, late, large = moving = [apng(*size, i) for i, size in enumerate([(64, 64), (96, 96), (96, 96), (192, 400)])]
     still = [apng(200, width, frames=1) for width in (900, 901)]
-    assert gallery.most_telling_clips(notebook(*moving, *still)) == [large, late, early]
-    assert gallery.most_telling_clips(notebook(small, small)) == [small]
-    assert gallery.most_telling_clips(notebook(*still)) == [still[1]]
+    assert gallery.representative_clips(notebook(*moving, *still)) == [large, late, early]
+    assert gallery.representative_clips(notebook(small, small)) == [small]
+    assert gallery.representative_clips(notebook(*still)) == [still[1]]
 
 
 def test_equations_become_images_but_code_and_money_stay(tmp_path):

@@ -74,6 +74,7 @@ def rows(out):
     return {line[:14].strip(): line.split()[-1] for line in table if line and line[-1] in "sO"}
 
 
+@pytest.mark.slow
 def test_the_test_command_goes_on_after_a_failure_and_counts_everything(project):
     done = project.call("test", **project.current)
     assert done.out.splitlines()[-1] == "2 passed, 1 failed, 1 skipped"

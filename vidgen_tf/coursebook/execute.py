@@ -261,11 +261,13 @@ def _about(seconds):
 
 
 def _plan(waiting, asked, expected):
+    """What `run` is about to do: how many of the notebooks that were asked for, and how long by what they state."""
     if not waiting:
         return "Nothing is left to execute: --again executes it anew."
     which = f"{waiting} of {asked} notebooks" if waiting < asked else f"{asked} notebook{'s' if asked != 1 else ''}"
+    time_needed = f", about {clock(expected)} minutes" if expected else ""
     again = "; --again executes the others anew too" if waiting < asked else ""
-    return f"Executing {which}, {_about(expected)} minutes{again}." if expected else f"Executing {which}{again}."
+    return f"Executing {which}{time_needed}{again}."
 
 
 def _print_table(head, rows):

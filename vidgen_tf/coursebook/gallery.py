@@ -39,8 +39,8 @@ def index(build_dir):
     )
 
 
-def most_telling_clips(notebook):
-    """The images that stand for a notebook: clips, else the last figure; large before small, late before early.
+def representative_clips(notebook):
+    """The images that represent a notebook: clips, else the last figure; large before small, late before early.
 
     Args:
         notebook: nbformat.NotebookNode with its outputs.
@@ -62,7 +62,7 @@ def most_telling_clips(notebook):
 def _entry(path, notebook):
     """What the template shows of a notebook."""
     noted = last_run(notebook)
-    clips = most_telling_clips(notebook)
+    clips = representative_clips(notebook)
     width, height = _size(clips[0]) if clips else (1, 1)
     return {
         "number": path.stem[:2],
