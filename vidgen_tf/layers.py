@@ -286,7 +286,7 @@ class RandomAffine(layers.Layer):
 
 
 def space_to_depth(frames, patch_size):
-    """Squares of patch_size x patch_size pixels become channels of one spatial location (pixel unshuffle); nothing is lost.
+    """Squares of pixels become channels of one spatial location (pixel unshuffle); nothing is lost.
 
     Args:
         frames: float `(B, T, H, W, C)`, H and W multiples of `patch_size`.
@@ -300,10 +300,11 @@ def space_to_depth(frames, patch_size):
     """
     num_frames, height, width, channels = frames.shape[1:]
     if height % patch_size or width % patch_size:
-        raise CourseError(f"Height and width must be multiples of patch_size={patch_size}, got {height}x{width}.")
-    x = ops.reshape(frames, (-1, num_frames, height // patch_size, patch_size, width // patch_size, patch_size, channels))
+        raise CourseError(f"patch_size={patch_size} must divide height and width, got {height}x{width}.")
+    h, w = height // patch_size, width // patch_size
+    x = ops.reshape(frames, (-1, num_frames, h, patch_size, w, patch_size, channels))
     x = ops.transpose(x, (0, 1, 2, 4, 3, 5, 6))  # (B, T, h, p, w, p, C) -> (B, T, h, w, p, p, C)
-    return ops.reshape(x, (-1, num_frames, height // patch_size, width // patch_size, patch_size * patch_size * channels))
+    return ops.reshape(x, (-1, num_frames, h, w, patch_size * patch_size * channels))
 
 
 def depth_to_space(patches, patch_size):
@@ -328,7 +329,9 @@ def depth_to_space(patches, patch_size):
 
 
 def update_ema(ema_network, network, decay):
-    """Moves an exponential moving average of a network's weights one step: ema = decay * ema + (1 - decay) * weight.
+    """Moves an exponential moving average (EMA) of a network's weights one step towards the network.
+
+    ema = decay * ema + (1 - decay) * weight.
 
     Statistics of batch normalisation are averaged as well, which the `use_ema` of Keras' optimizers leaves out; and the decay may
     change from step to step.

@@ -16,7 +16,7 @@ class MLPGANConfig(Config):
     """Sizes of a fully connected generator and discriminator."""
 
     latent_dim: int = 100
-    hidden_dims: tuple[int, ...] = (256, 512, 1024)  # units of the generator; the discriminator has them in reverse
+    hidden_dims: tuple[int, ...] = (256, 512, 1024)  # units of the generator; the discriminator's reversed
     image_size: int = 28  # height and width of a grey image, px
 
 
@@ -40,7 +40,7 @@ def build_mlp_generator(config):
 
 
 def build_mlp_discriminator(config):
-    """A multilayer perceptron from a grey image to one logit: high for real images, low for generated ones.
+    """A multilayer perceptron from a grey image to one logit, high for real images and low for generated.
 
     Args:
         config: `MLPGANConfig`.
@@ -59,7 +59,9 @@ def build_mlp_discriminator(config):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 def non_saturating_losses(real_logits, fake_logits, real_label=0.9):
-    """Binary cross-entropy of both networks, the generator's in its non-saturating form, with one-sided label smoothing.
+    """Binary cross-entropy of both networks, the generator's in non-saturating form, with label smoothing.
+
+    The smoothing is one-sided: targets of generated images stay 0.
 
     Args:
         real_logits: float `(B, 1)`, the discriminator's logits of real images.
@@ -80,7 +82,7 @@ def non_saturating_losses(real_logits, fake_logits, real_label=0.9):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 def rpgan_losses(real_logits, fake_logits):
-    """Relativistic pairing losses (RpGAN): logistic losses of the difference between a real and a generated image's logit.
+    """Relativistic pairing losses (RpGAN): logistic losses of the difference of real and generated logits.
 
     Args:
         real_logits: float `(B, 1)`, the discriminator's logits of real images.
@@ -98,7 +100,7 @@ def rpgan_losses(real_logits, fake_logits):
 
 
 def gradient_penalty(discriminator, frames):
-    """Squared norm of the gradient of a discriminator's logit with respect to its input, mean over a batch.
+    """Squared norm of the gradient of a discriminator's logit with respect to its input, batch mean.
 
     Args:
         discriminator: `keras.Model` from images to logits.
@@ -228,7 +230,7 @@ class AdversarialModel(ConfiguredModel):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class GAN(AdversarialModel):
-    """A generative adversarial network of images, with an exponential moving average (EMA) of the generator's weights.
+    """A generative adversarial network (GAN) of images, with a moving average of the generator's weights.
 
     Args:
         generator: `keras.Model` from latents `(B, latent_dim)` to images `(B, H, W, C)`.
@@ -236,7 +238,7 @@ class GAN(AdversarialModel):
         loss_fn: function from real and fake logits to both losses: `non_saturating_losses` or `rpgan_losses`.
         gamma: float, weight of the R1 and R2 penalties, see `r1_r2_penalty`; 0 leaves them out.
         penalty_stride: int; the penalties use every `penalty_stride`-th image of a batch.
-        ema_decay: float in [0, 1), decay per step of the moving average.
+        ema_decay: float in [0, 1), decay per step of the exponential moving average (EMA).
         seed: int, of the latents.
 
     Call arguments:
@@ -250,7 +252,7 @@ class GAN(AdversarialModel):
         GAN training".
     """
 
-    def __init__(self, generator, discriminator, loss_fn, gamma=0.0, penalty_stride=1, ema_decay=0.995, seed=0):
+    def __init__(self, generator, discriminator, loss_fn, gamma=0, penalty_stride=1, ema_decay=0.995, seed=0):
         super().__init__(name="gan")
         self.generator, self.discriminator, self.loss_fn = generator, discriminator, loss_fn
         self.gamma, self.penalty_stride, self.ema_decay, self.seed = gamma, penalty_stride, ema_decay, seed
@@ -298,7 +300,9 @@ class GAN(AdversarialModel):
         return self.report(d_loss, g_loss)
 
     def test_step(self, data):
-        """Both losses without a step. The latents are the same for every batch, so that evaluations can be compared.
+        """Both losses without a step.
+
+        The latents are the same for every batch, so that evaluations can be compared.
 
         Args:
             data: float `(B, H, W, C)` in [-1, 1], real images.
@@ -313,4 +317,5 @@ class GAN(AdversarialModel):
         check_float_frames(real)
         latent = keras.random.normal((ops.shape(real)[0], self.generator.input_shape[-1]), seed=self.seed)
         fake = self.generator(latent, training=False)
-        return self.report(*self.loss_fn(*real_and_fake_logits(self.discriminator, real, fake, training=False)))
+        logits = real_and_fake_logits(self.discriminator, real, fake, training=False)
+        return self.report(*self.loss_fn(*logits))

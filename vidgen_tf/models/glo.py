@@ -1,4 +1,4 @@
-"""Dense frame generator, and generative latent optimization (GLO): the same generator with a learned latent per training frame."""
+"""Dense frame generator, and generative latent optimization (GLO): the same with a learned latent per training frame."""
 
 import dataclasses
 
@@ -51,9 +51,10 @@ def build_generator(config):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class GLO(ConfiguredModel):
-    """Generative latent optimization: a dense generator and one learned latent per training frame, without a discriminator.
+    """Generative latent optimization (GLO): a dense generator with a learned latent per training frame.
 
-    Latents are normalised to the hypersphere of radius sqrt(latent_dim), and learned by gradient descent like the weights.
+    There is no discriminator and no encoder. Latents are normalised to the hypersphere of radius sqrt(latent_dim), and learned
+    by gradient descent like the weights.
 
     Args:
         num_frames: int, number of training frames.

@@ -5,7 +5,9 @@ from keras import ops
 
 
 def normalize_2nd_moment(latent):
-    """Latents scaled to a mean square of 1: onto the hypersphere of radius sqrt(latent_dim), where Gaussian noise concentrates.
+    """Latents scaled to a mean square of 1, onto the hypersphere of radius sqrt(latent_dim).
+
+    Gaussian noise concentrates around it.
 
     Args:
         latent: float tensor `(..., latent_dim)`.
@@ -21,7 +23,7 @@ def normalize_2nd_moment(latent):
 
 
 def interpolate_latents(latents, num_frames):
-    """Normalised linear interpolation (nlerp) through a sequence of latents, in equal steps of the interpolation weight.
+    """Normalised linear interpolation (nlerp) through latents, in equal steps of the interpolation weight.
 
     Args:
         latents: float array `(K, latent_dim)`, at least two; neighbours are interpolated.
