@@ -300,7 +300,7 @@ def space_to_depth(frames, patch_size):
     """
     num_frames, height, width, channels = frames.shape[1:]
     if height % patch_size or width % patch_size:
-        raise CourseError(f"patch_size={patch_size} must divide height and width, got {height}x{width}.")
+        raise CourseError(f"Frame sides must be multiples of patch_size={patch_size}, got {height}x{width}.")
     h, w = height // patch_size, width // patch_size
     x = ops.reshape(frames, (-1, num_frames, h, patch_size, w, patch_size, channels))
     x = ops.transpose(x, (0, 1, 2, 4, 3, 5, 6))  # (B, T, h, p, w, p, C) -> (B, T, h, w, p, p, C)

@@ -99,7 +99,7 @@ class ConvLSTMConfig(Config):
     patch_size: int = 4  # side of the patches that become channels (space-to-depth), px
     filters: tuple[int, ...] = (32, 32)  # channels of each cell
     kernel_size: int = 3
-    head_kernel_time: int = 1  # the head's kernel size along time; above 1 it leaks future frames (non-causal)
+    head_kernel_time: int = 1  # the head's kernel size along time; above 1, future frames leak in
 
     def __post_init__(self):
         super().__post_init__()
@@ -108,7 +108,7 @@ class ConvLSTMConfig(Config):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class ConvLSTM(ConfiguredModel):
-    """Stacked ConvLSTM cells on space-to-depth frames, and a convolutional head that predicts the next frame at each time step.
+    """Stacked ConvLSTM cells on space-to-depth frames, and a convolution that predicts the next frame.
 
     After the given frames it can be free-running: it reads its own predictions.
 
@@ -135,7 +135,8 @@ class ConvLSTM(ConfiguredModel):
         super().__init__(name="convlstm")
         self.config, self.num_free_running_frames = config, num_free_running_frames
         self.cells = [ConvLSTMCell(filters, config.kernel_size) for filters in config.filters]
-        depth, kernel_size = config.patch_size**2 * config.channels, (config.head_kernel_time, 3, 3)  # time, h, w
+        depth = config.patch_size**2 * config.channels
+        kernel_size = config.head_kernel_time, 3, 3  # time, height, width
         initial = {"bias_initializer": BACKGROUND_LOGIT, "dtype": "float32"}
         self.head = layers.Conv3D(depth, kernel_size, padding="same", **initial)
         self.build((None, NUM_CONTEXT_FRAMES, config.image_size, config.image_size, config.channels))
@@ -229,7 +230,7 @@ def bce_loss(frames, logits):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 def bce_l1_loss(frames, logits, l1_weight=2.0):
-    """`bce_loss` plus the weighted L1 error with pixels in [0, 1], summed over pixels, mean over batch and time.
+    """`bce_loss` plus the weighted L1 error with pixels in [0, 1], summed and averaged like it.
 
     The L1 error is smallest at the median, so it darkens pixels that are more likely black than white.
 

@@ -13,14 +13,14 @@ from .gan import GAN, rpgan_losses
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
 class DCGANConfig(Config):
-    """Sizes of a convolutional generator and discriminator; each entry of `filters` doubles the image size, from 4.
+    """Sizes of a DCGAN; each entry of `filters` doubles the image size, from 4.
 
     Raises:
         CourseError: a size that is no whole number or below 1, or no filters.
     """
 
     latent_dim: int = 64
-    filters: tuple[int, ...] = (128, 64, 32)  # channels at 4x4, 8x8, ...; the discriminator has them in reverse
+    filters: tuple[int, ...] = (128, 64, 32)  # channels at 4x4, 8x8, ...; reversed in the discriminator
     channels: int = 3
     kernel_size: int = 4  # of transposed convolutions; their stride is 2
     use_resize_conv: bool = True  # the last layer resizes, then convolves; False: a transposed convolution

@@ -40,7 +40,7 @@ class VAEConfig(Config):
 
 
 def build_encoder(config):
-    """Strided convolutions from a frame to its approximate posterior q(z given x), a Gaussian with diagonal covariance.
+    """Strided convolutions from a frame to its approximate posterior q(z given x), a diagonal Gaussian.
 
     Args:
         config: `VAEConfig`.
@@ -82,7 +82,7 @@ def build_decoder(config):
 
 
 def reparameterise(z_mean, z_log_var, seed):
-    """A sample of a Gaussian by the reparameterisation trick: differentiable with respect to its mean and variance.
+    """A sample of a Gaussian, differentiable in its mean and variance: the reparameterisation trick.
 
     Args:
         z_mean: float `(..., D)`.
@@ -100,7 +100,7 @@ def reparameterise(z_mean, z_log_var, seed):
 
 
 def kl_to_standard_normal(z_mean, z_log_var):
-    """Kullback-Leibler divergence of Gaussians from the standard normal distribution, for each latent dimension.
+    """Kullback-Leibler divergence of Gaussians from the standard normal one, for each latent dimension.
 
     Args:
         z_mean: float `(..., D)`.
@@ -197,7 +197,7 @@ def encode(model, frames):
         CourseError: frames that are no uint8.
     """
     if frames.dtype != np.uint8:
-        raise CourseError(f"encode takes uint8 pixels from 0 to 255, got {frames.dtype}: convert them with video.to_uint8.")
+        raise CourseError(f"encode takes uint8 pixels, got {frames.dtype}: convert them with video.to_uint8.")
     flat = frames.reshape(-1, *frames.shape[-3:])
     parts = [model.encoder(to_float(flat[i : i + BATCH_SIZE])) for i in range(0, len(flat), BATCH_SIZE)]
     return [np.concatenate(part).reshape(*frames.shape[:-3], -1) for part in zip(*parts)]

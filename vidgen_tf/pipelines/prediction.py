@@ -5,7 +5,7 @@ import numpy as np
 from .. import zoo
 from ..datasets import load
 from ..errors import CourseError
-from ..models.convlstm import ConvLSTM, logits_to_pixels
+from ..models.convlstm import logits_to_pixels
 from ..models.latent_rnn import LatentSVG
 from ..models.vae import decode, encode
 from ..video import Clip, to_float, to_uint8
@@ -14,7 +14,7 @@ BATCH_SIZE = 50  # clips that are predicted together
 
 
 def rollout(model, context, num_frames=10, inverse_temperature=1.0):
-    """Predicts the frames that follow a context; a recurrent model reads its own predictions (free-running).
+    """Predicts frames that follow a context; a recurrent model reads its own predictions (free-running).
 
     Args:
         model: `ConvLSTM`, or a model of `build_simvp`.
@@ -31,8 +31,8 @@ def rollout(model, context, num_frames=10, inverse_temperature=1.0):
     """
     context = np.asarray(context)
     if context.dtype != np.uint8:
-        raise CourseError(f"A rollout takes its context as uint8 pixels from 0 to 255, got {context.dtype}: use video.to_uint8.")
-    options = {"num_free_running_frames": num_frames - 1} if isinstance(model, ConvLSTM) else {}
+        raise CourseError(f"A rollout takes uint8 pixels, got {context.dtype}: use video.to_uint8.")
+    options = {"num_free_running_frames": num_frames - 1} if hasattr(model, "num_free_running_frames") else {}
     batches = (to_float(context[i : i + BATCH_SIZE]) for i in range(0, len(context), BATCH_SIZE))
     logits = (model(batch, **options)[:, -num_frames:] for batch in batches)
     return np.concatenate([to_uint8(logits_to_pixels(inverse_temperature * block)) for block in logits])

@@ -27,7 +27,7 @@ def split_context(model):
         two slices.
     """
     num_frames = NUM_CONTEXT_FRAMES + NUM_FUTURE_FRAMES
-    if isinstance(model, ConvLSTM):  # it predicts a frame at every step, so all but the first are its targets
+    if hasattr(model, "num_free_running_frames"):  # it predicts at every time step: all frames but the first are its targets
         return slice(0, num_frames - 1 - model.num_free_running_frames), slice(1, num_frames)
     return slice(0, NUM_CONTEXT_FRAMES), slice(NUM_CONTEXT_FRAMES, num_frames)
 

@@ -10,7 +10,7 @@ from ..models.vae import VAEConfig
 from .recipe import Recipe
 
 
-def fit_vae(model, frames, steps, learning_rate=3e-3, batch_size=32, seed=0, checkpoint=None, log_interval=50):
+def fit_vae(model, frames, steps, learning_rate=3e-3, batch_size=32, seed=0, **fit_options):
     """Trains a VAE with Adam and a learning rate that falls to 0 along a cosine.
 
     Args:
@@ -20,8 +20,7 @@ def fit_vae(model, frames, steps, learning_rate=3e-3, batch_size=32, seed=0, che
         learning_rate: float, at the start.
         batch_size: frames per step. In a short time, many small steps get further than few large ones.
         seed: non-negative int, order of the batches.
-        checkpoint: path of the checkpoint file, or None.
-        log_interval: steps between two entries of the history.
+        **fit_options: checkpoint, log_interval and the other options of `training.fit`.
 
     Returns:
         The history of `training.fit`.
@@ -32,7 +31,7 @@ def fit_vae(model, frames, steps, learning_rate=3e-3, batch_size=32, seed=0, che
     def batches(first):
         return pipeline(frames, batch_size=batch_size, seed=seed, first_step=first)
 
-    return training.fit(model, batches, steps, checkpoint=checkpoint, log_interval=log_interval)
+    return training.fit(model, batches, steps, **fit_options)
 
 
 def train(recipe, model, steps, checkpoint):
