@@ -136,9 +136,8 @@ class ConvLSTM(ConfiguredModel):
         self.config, self.num_free_running_frames = config, num_free_running_frames
         self.cells = [ConvLSTMCell(filters, config.kernel_size) for filters in config.filters]
         depth = config.patch_size**2 * config.channels
-        kernel_size = config.head_kernel_time, 3, 3  # time, height, width
-        initial = {"bias_initializer": BACKGROUND_LOGIT, "dtype": "float32"}
-        self.head = layers.Conv3D(depth, kernel_size, padding="same", **initial)
+        options = {"padding": "same", "bias_initializer": BACKGROUND_LOGIT, "dtype": "float32"}
+        self.head = layers.Conv3D(depth, (config.head_kernel_time, 3, 3), **options)  # time, height, width
         self.build((None, NUM_CONTEXT_FRAMES, config.image_size, config.image_size, config.channels))
 
     def build(self, frames_shape):
@@ -155,11 +154,10 @@ class ConvLSTM(ConfiguredModel):
     def call(self, frames, num_free_running_frames=None):
         """Logits of frames 1 to T + num_free_running_frames."""
         check_float_frames(frames)
-        if num_free_running_frames is None:
-            num_free_running_frames = self.num_free_running_frames
+        count = self.num_free_running_frames if num_free_running_frames is None else num_free_running_frames
         features, states = self.encode_context(frames)
         logits = [self.head(ops.stack(features, axis=1))]  # (B, T, h, w, K) -> (B, T, h, w, p * p * C)
-        for _ in range(num_free_running_frames):
+        for _ in range(count):
             current, states = self.step(logits_to_pixels(logits[-1][:, -1]), states)
             features.append(current)
             window = ops.stack(features[-self.config.head_kernel_time :], axis=1)
