@@ -30,7 +30,7 @@ def rendered(x, y, radius=5.5):
     position[:, :, 0] = path
     states = {"position": position, "radius": np.tile(np.float32([radius, 0]), (count, 1))}
     states |= {key: np.tile([0, -1], (count, 1)) for key in ("shape", "color")}
-    return track(shapes.draw(states), "shapes")
+    return track(shapes.render(states), "shapes")
 
 
 def of_object(values):
@@ -65,18 +65,18 @@ def test_objects_that_are_reflected_without_touching_do_not_collide(collisions, 
     reach = states["radius"].sum(axis=1)[:, None]
     for axis, share in enumerate((x, y)):
         first[:, :, axis] += share * reach * outward[axis]
-    motion = physics.classify_shapes_motion(track(shapes.draw(states), "shapes"))
+    motion = physics.classify_shapes_motion(track(shapes.render(states), "shapes"))
     assert np.mean(motion[:, 0] == shapes.MOTIONS.index("collides")) == pytest.approx(expected, abs=0.1)
 
 
 def test_objects_that_part_more_slowly_than_they_met_do_not_collide_elastically(collisions):
-    times, shares = TIME[None, :, None, None] - collisions["contact"][:, None, None, None], []
-    before = np.floor(collisions["contact"]).astype(int)
+    times, shares = TIME[None, :, None, None] - collisions["collision_time"][:, None, None, None], []
+    before = np.floor(collisions["collision_time"]).astype(int)
     meeting = np.take_along_axis(collisions["position"], before[:, None, None, None], axis=1)
     for kept in (1.0, 0.6, 0.2):
         parting = meeting + kept * (collisions["position"] - meeting)
         states = collisions | {"position": np.float32(np.where(times > 0, parting, collisions["position"]))}
-        motion = physics.classify_shapes_motion(track(shapes.draw(states), "shapes"))
+        motion = physics.classify_shapes_motion(track(shapes.render(states), "shapes"))
         shares.append(np.mean(motion[:, 0] == shapes.MOTIONS.index("collides")))
     assert shares[0] > 0.95 and shares[0] > shares[1] > shares[2] and shares[2] < 0.1
 
@@ -85,10 +85,10 @@ def test_a_digit_that_is_shuffled_in_time_or_goes_straight_on_or_stays_has_no_mo
     clips, _ = true_clips["digits"]
     order = np.random.default_rng(0).permutation(16)
     assert (physics.classify_digits_motion(track(clips.frames[:, order], "digits")) == -1).all()
-    states = {"picture": clips.states["picture"][:20], "drawn": np.zeros((20, 16, 1, 2), np.int16)}
-    states["drawn"][..., 0] = np.arange(16)[:, None]
-    for other in (states, states | {"drawn": 0 * states["drawn"]}):
-        assert (physics.classify_digits_motion(track(digits.draw(other), "digits")) == -1).all()
+    states = {"digit_image": clips.states["digit_image"][:20], "pixel_position": np.zeros((20, 16, 1, 2), np.int16)}
+    states["pixel_position"][..., 0] = np.arange(16)[:, None]
+    for other in (states, states | {"pixel_position": 0 * states["pixel_position"]}):
+        assert (physics.classify_digits_motion(track(digits.render(other), "digits")) == -1).all()
 
 
 def test_the_motion_of_a_clip_run_backwards_is_the_mirrored_one(true_clips):
@@ -183,9 +183,9 @@ def test_trajectory_residual_of_a_digit_grows_with_jitter_across_its_axis(true_c
     upward = clips[clips.states["motion"] < 2][:30]
     values = []
     for size in (0, 1, 2):
-        moved = upward.states["drawn"].copy()
+        moved = upward.states["pixel_position"].copy()
         moved[..., 0] = 9 + size * (np.arange(16) % 2)[:, None]
-        tracks = track(digits.draw(upward.states | {"drawn": moved}), "digits")
+        tracks = track(digits.render(upward.states | {"pixel_position": moved}), "digits")
         values.append(physics.digits_physics(tracks)["trajectory_residual"].mean())
     along = values[0]  # px, of whole-pixel positions
     np.testing.assert_allclose(values, np.sqrt(along**2 + np.array([0, 0.5, 1]) ** 2), rtol=0.02)
@@ -203,12 +203,12 @@ def test_speed_error_is_how_far_the_speed_lies_outside_the_range():
 
 def test_speed_error_of_a_digit_is_the_difference_from_the_worlds_speed():
     states = {key: value[:1] for key, value in digits.make(1, seed=1).states.items()}
-    usual = digits.JOURNEY * (32 - digits.SIDES[32]) / 15
+    usual = digits.PATH_LENGTH * (32 - digits.SIDES[32]) / 15
     assert usual == 1.5  # px per frame
     for speed in (0.5, 1.0, 1.5, 2.0):
         moved = np.full((1, 16, 1, 2), 9, np.int16)
         moved[0, :, 0, 0] = speed * np.abs(TIME - 8)
-        found = physics.digits_physics(track(digits.draw(states | {"drawn": moved}), "digits"))
+        found = physics.digits_physics(track(digits.render(states | {"pixel_position": moved}), "digits"))
         assert found["speed_error"][0, 0] == pytest.approx(abs(speed / usual - 1), abs=0.03)
         assert found["in_distribution"][0, 0] == (speed == usual)
 
@@ -218,7 +218,7 @@ def test_shape_change_is_the_deviation_of_the_radius():
     states = {"shape": np.array([[0, -1]]), "color": np.array([[1, -1]]), "position": position}
     sizes, values = (0.0, 0.5, 1.0, 2.0), []
     for size in sizes:
-        small, large = (shapes.draw(states | {"radius": np.float32([[5 + sign * size, 0]])}) for sign in (-1, 1))
+        small, large = (shapes.render(states | {"radius": np.float32([[5 + sign * size, 0]])}) for sign in (-1, 1))
         frames = np.where((np.arange(16) % 2)[:, None, None, None], large, small)
         values.append(of_object(physics.shapes_physics(track(frames, "shapes"))["shape_change"])[0])
     np.testing.assert_allclose(values, np.array(sizes) / 5, atol=0.015)

@@ -17,7 +17,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 @pytest.fixture(scope="module")
 def clips():
     """Clips `(6, 20, 32, 32, 1)` of a digit that bounces about."""
-    return digits.make_canonical(6, seed=5, size=32, digits=1).frames
+    return digits.make_moving_mnist(6, seed=5, size=32, num_digits=1).frames
 
 
 def test_the_baseline_repeats_the_last_frame(clips):
@@ -163,13 +163,13 @@ def test_the_frame_after_a_bounce_is_the_one_that_could_not_be_known():
 
 
 def test_a_perfect_rollout_keeps_its_brightness_and_its_speed():
-    clips = digits.make_canonical(20, seed=8, size=32, frames=24, digits=1, random_walls=True)
+    clips = digits.make_moving_mnist(20, seed=8, size=32, num_frames=24, num_digits=1, stochastic_bounces=True)
     preserved = np.ones((20, 16), bool)
     preserved[0, :8] = False  # half of the first clip is another digit
     found = prediction.error_accumulation(clips.frames[:, :8], clips.frames[:, 8:], preserved, num_windows=2)
     np.testing.assert_allclose(found["identity_preserved"], [0.95, 1])
     np.testing.assert_allclose(found["brightness"], 1, rtol=1e-6)
-    steps = np.linalg.norm(np.diff(clips.states["drawn"][:, 7:, 0].astype(float), axis=1), axis=-1)
+    steps = np.linalg.norm(np.diff(clips.states["pixel_position"][:, 7:, 0].astype(float), axis=1), axis=-1)
     np.testing.assert_allclose(found["speed"], [steps[:, :8].mean(), steps[:, 8:].mean()], rtol=1e-6)
 
 

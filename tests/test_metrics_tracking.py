@@ -55,7 +55,7 @@ def test_the_centre_of_a_digit_moves_as_the_digit_does():
     clips = digits.make(60, seed=201)
     tracks = track(clips.frames, "digits")
     steps = np.diff(tracks.centre[:, :, 0], axis=1)
-    np.testing.assert_allclose(steps, np.diff(clips.states["drawn"][:, :, 0], axis=1), atol=1e-4)
+    np.testing.assert_allclose(steps, np.diff(clips.states["pixel_position"][:, :, 0], axis=1), atol=1e-4)
     assert tracks.unoccluded.all() and tracks.measurable.all()
 
 

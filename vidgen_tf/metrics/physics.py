@@ -81,7 +81,7 @@ def digits_physics(tracks):
     axis = np.nan_to_num(np.abs(slope)).argmax(axis=1)[:, None]
     across = [fit_polynomial(tracks.centre[:, :, 0, i], tracks.measurable[:, :, 0], 0)[1] for i in range(2)]
     along, across = np.take_along_axis(residual, axis, axis=1), np.take_along_axis(np.stack(across, axis=1), 1 - axis, axis=1)
-    speed = np.abs(np.take_along_axis(slope, axis, axis=1)) / (digits.JOURNEY * free / (tracks.centre.shape[1] - 1))
+    speed = np.abs(np.take_along_axis(slope, axis, axis=1)) / (digits.PATH_LENGTH * free / (tracks.centre.shape[1] - 1))
     return {
         "speed_error": np.abs(speed - 1),
         "trajectory_residual": np.sqrt(along**2 + across**2),
