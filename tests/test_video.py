@@ -138,7 +138,7 @@ def test_from_float_refuses_what_is_not_a_models_output():
         with pytest.raises(CourseError, match="must be one array"):
             call([[0.0, 1.0], [0.0]])
     for wrong in (np.zeros(3), np.zeros(3, int), None, [0, 255]):
-        with pytest.raises(CourseError, match="Only uint8 pixels 0..255 can become model values, got "):
+        with pytest.raises(CourseError, match="Only uint8 pixels 0..255 become model values, got "):
             to_float(wrong)
 
 
@@ -170,7 +170,7 @@ def displayed(clip):
     return np.stack(frames), durations, len(data)
 
 
-def test_shows_itself_as_a_crisp_animation():
+def test_displays_itself_as_an_animation():
     frames, durations, size = displayed(Clip(disc()))
     assert frames.shape == (16, 192, 192, 3) and durations == [125] * 16
     for i in range(6):
@@ -252,7 +252,7 @@ def test_grids_are_enlarged_until_each_clip_is_large_enough():
 
 def test_a_filmstrip_stands_beside_a_clip_whose_first_frame_is_empty():
     pixels = disc(16)
-    pixels[:3] = 0
+    pixels[:3] = noise(3, 32) // 16  # as good as black
     frames, _, _ = displayed(Clip(pixels))
     scale, wide = 5, 32 + 2
     assert frames.shape[1:] == (scale * 32, scale * (5 * 32 + 4 * 2), 3)
@@ -261,7 +261,9 @@ def test_a_filmstrip_stands_beside_a_clip_whose_first_frame_is_empty():
     for i, t in enumerate((4, 8, 11, 15)):  # evenly spaced, without the first
         left = (i + 1) * wide
         np.testing.assert_array_equal(shown[0, :, left : left + 32], pixels[t])
-    assert displayed(Clip(np.zeros((4, 32, 32, 3), np.uint8)))[0].shape[2] == 192  # where all are empty, it would say nothing
+    for empty in (np.zeros((4, 32, 32, 3), np.uint8), np.arange(4 * 32 * 32).reshape(4, 32, 32, 1).astype(np.uint8) // 128):
+        assert displayed(Clip(empty))[0].shape[2] == 192  # where all are alike, it would say nothing
+    assert displayed(Clip(np.repeat(np.repeat(pixels, 20, axis=1), 20, axis=2)))[0].shape[2] == 640  # there is no room beside it
 
 
 def test_filmstrip():

@@ -1,4 +1,4 @@
-"""A video as a value: `Clip` shows, scales, saves and loads itself; `contact_sheet`, `grid` and `compare` arrange clips."""
+"""A video as a value: `Clip` displays, enlarges, saves and loads itself; `grid`, `compare` and others arrange clips on a page."""
 
 import dataclasses
 import math
@@ -18,7 +18,7 @@ DISPLAY_WIDTH = 900  # px: what is wider, a page scales down, and smooths
 DISPLAY_BYTES = 96 * 1024  # of one clip in a notebook, which should stay under 1.5 MB
 MIN_DISPLAY_FRAMES = 4  # of a clip whose frames need more bytes than that
 MAX_ENCODED_BYTES = 2**26  # of pixels that are compressed for a notebook: more takes too long
-NUM_STILLS = 4  # frames in the filmstrip beside a clip
+NUM_STRIP_FRAMES = 4  # frames in the filmstrip beside a clip
 FONT_SIZE, LINE_HEIGHT = 14, 20  # px: 14 px are 10.5 pt on a page
 LINE_LENGTH = 90  # characters of a label, in a line that fits the page
 
@@ -128,7 +128,7 @@ class Clip:
         return path
 
     def enlarged(self, scale):
-        """The clip with every pixel repeated in both directions: crisp, no smoothing.
+        """The clip with every pixel repeated in both directions: nearest neighbour, no smoothing.
 
         Args:
             scale: how many times, a whole number from 1.
@@ -156,11 +156,11 @@ class Clip:
     def _repr_png_(self):
         """An animated PNG in true colours, at least 128 px high; what would be too large for a notebook has fewer frames.
 
-        Beside a clip whose first frame is of one colour stands a filmstrip: printed, or before it plays, it would be blank.
+        Beside a clip whose first frame is empty stands a filmstrip: printed, or before it plays, it would show nothing.
         """
-        clip, num_columns = self, _columns_on_page(self, 1 + NUM_STILLS, gap=2)
+        clip, num_columns = self, _columns_on_page(self, 1 + NUM_STRIP_FRAMES, gap=2)
         if num_columns > 1 and _starts_empty(self.frames):
-            clip = grid([self, *_single_frames(self, 1 + NUM_STILLS)[1:]], num_columns)
+            clip = grid([self, *_single_frames(self, 1 + NUM_STRIP_FRAMES)[1:]], num_columns)
         least = clip.frames.size * _page_scale(clip, MIN_DISPLAY_HEIGHT) ** 2
         step = math.ceil(least / MAX_ENCODED_BYTES)
         data = _page_png(clip, DISPLAY_HEIGHT, step)
@@ -222,7 +222,9 @@ def to_float(frames):
     """
     pixels = _as_array(frames)
     if pixels.dtype != np.uint8:
-        raise CourseError(f"Only uint8 pixels 0..255 can become model values, got {pixels.dtype}.")
+        raise CourseError(
+            f"Only uint8 pixels 0..255 become model values, got {pixels.dtype}; floats in [-1, 1] are some already."
+        )
     return pixels.astype(np.float32) / 127.5 - 1.0
 
 
@@ -362,8 +364,9 @@ def _single_frames(clip, num_frames=None):
 
 
 def _starts_empty(frames):
-    """Whether the first frame is of one colour, and a later one is not: where nothing moves, a reader sees nothing."""
-    return bool((frames[0] == frames[0, 0, 0]).all() and (frames != frames[:, :1, :1]).any())
+    """Whether the first frame has next to no contrast, and a later one has: where nothing plays, a reader sees nothing."""
+    contrast = np.ptp(frames, axis=(1, 2)).max(axis=-1)  # (T,)
+    return contrast[0] < contrast.max() / 8
 
 
 def _page_scale(clip, height):
