@@ -222,9 +222,7 @@ def to_float(frames):
     """
     pixels = _as_array(frames)
     if pixels.dtype != np.uint8:
-        raise CourseError(
-            f"Only uint8 pixels 0..255 become model values, got {pixels.dtype}; floats in [-1, 1] are some already."
-        )
+        raise CourseError(f"Only uint8 pixels 0..255 become model values, got {pixels.dtype}; floats are such.")
     return pixels.astype(np.float32) / 127.5 - 1.0
 
 
