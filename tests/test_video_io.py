@@ -9,6 +9,9 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 from sample_clips import disc, noise, psnr, waves, write_video
 
@@ -42,6 +45,20 @@ def test_round_trip_keeps_frames_rate_and_caption(name, suffix, tmp_path):
             np.testing.assert_array_equal(loaded.frames, frames)
     if name != "single pixels" and suffix in (".mp4", ".gif"):
         assert np.array_equal(loaded.frames, frames) or psnr(loaded.frames, frames) > (40 if suffix == ".mp4" else 34)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    frames=arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.sampled_from((1, 3)))),
+    fps=st.floats(*FPS_RANGE) | st.integers(1, 1000),
+    caption=st.none() | st.text(max_size=40),
+    suffix=st.sampled_from(WRITABLE),
+)
+def test_round_trip_of_any_clip(frames, fps, caption, suffix, tmp_path):
+    loaded = Clip.load(Clip(frames, fps=fps, caption=caption).save(tmp_path / f"a{suffix}"))
+    assert (loaded.frames.shape, loaded.fps, loaded.caption) == (frames.shape, fps, caption)
+    if suffix in (".png", ".webp"):
+        np.testing.assert_array_equal(loaded.frames, frames)
 
 
 def test_a_clip_without_caption_has_none_when_loaded(tmp_path):

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import io
 import json
 import warnings
 from fractions import Fraction
@@ -129,22 +128,6 @@ def encode_image(frames, fps, caption, suffix):
         exif[EXIF_DESCRIPTION] = metadata
         options |= {"exif": exif, "lossless": True}
     return iio.imwrite("<bytes>", frames[..., 0] if frames.shape[-1] == 1 else frames, **options)
-
-
-def encode_palette_png(frames, fps, caption, scale, colours):
-    """The bytes of an animated png, enlarged, with at most `colours` colours, the same in every frame: no flicker."""
-    t, h, w, _ = frames.shape
-    column = Image.fromarray(np.broadcast_to(frames, (t, h, w, 3)).reshape(t * h, w, 3))
-    column = column.quantize(colours, method=Image.Quantize.MAXCOVERAGE)  # a small red thing stays red on a large dark ground
-    indices = repeat_pixels(np.asarray(column).reshape(t, h, w), scale)
-    images = [Image.fromarray(frame) for frame in indices]
-    for image in images:
-        image.putpalette(column.getpalette())
-    data = io.BytesIO()
-    timing = {"duration": _durations(t, fps, ".png"), "loop": 0}
-    info = _png_info(_metadata(frames, fps, caption))
-    images[0].save(data, "PNG", save_all=True, append_images=images[1:], pnginfo=info, **timing)
-    return data.getvalue()
 
 
 def open_image(path):

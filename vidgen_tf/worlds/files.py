@@ -215,7 +215,7 @@ def _are_videos(files):
         try:
             with open_image(file) as image:
                 return getattr(image, "is_animated", False)
-        except Exception:  # damaged: the next will tell
+        except Exception:  # damaged: the next one decides
             continue
     return False
 
