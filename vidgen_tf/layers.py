@@ -51,7 +51,8 @@ class Attention(layers.Layer):
     Call arguments:
         x: float `(B, T, hidden_dim)`.
         context: None, or float `(B, L, D)`.
-        context_mask: None to attend to the whole context, or float or bool `(B, L)`, 1 where there is a token and 0 for padding.
+        context_mask: float or bool `(B, L)`, 1 where there is a token and 0 for padding; left out, the mask that Keras keeps with
+            the context (an `Embedding` with mask_zero sets one), or none.
 
     Output shape:
         That of x.
