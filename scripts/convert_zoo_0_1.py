@@ -1,4 +1,4 @@
-"""Converts the zoo of version 0.1 into that of version 0.2: weight files, records and names. It has been run; it stays as a record.
+"""Converts the zoo of version 0.1 into that of version 0.2: weight files, records and names. It has been run and is kept.
 
 Version 0.1 stored the weights of a model as datasets "0000", "0001", ... in the order of `model.weights`, in half precision. Here
 they are put back in that order and written again as Keras' own .weights.h5, without a change of any number.

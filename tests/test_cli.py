@@ -25,8 +25,8 @@ def command(*arguments, stdout=subprocess.PIPE, **environment):
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTEST_CURRENT_TEST", "VIDGEN_QUIET")}
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from vidgen_tf.cli import main; sys.exit(main())"
-    words = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(words, stdout=stdout, stderr=subprocess.PIPE, text=True, errors="replace", env=kept | environment, cwd=ROOT)
+    words, text = [sys.executable, "-c", code, *map(str, arguments)], {"text": True, "errors": "replace"}
+    return subprocess.Popen(words, stdout=stdout, stderr=subprocess.PIPE, env=kept | environment, cwd=ROOT, **text)
 
 
 def refused(words, capsys):
@@ -208,7 +208,8 @@ def test_odd_file_names_closed_pipes_and_full_disks_are_no_traceback(tmp_path):
     with open("/dev/full", "w") as full:
         process = command("zoo", "list", stdout=full)
         errors = process.communicate()[1]
-    assert process.returncode == 1 and errors == "error: No space left on the disk for what is printed: free some and run again.\n"
+    assert process.returncode == 1
+    assert errors == "error: No space left on the disk for what is printed: free some and run again.\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -20,9 +20,8 @@ def report(name, dataset, distance, minutes, **scores):
         ("training_minutes", minutes, None),
         *((k, v, None) for k, v in scores.items()),
     ]
-    rows = [
-        {"metric": k, "clips": v, "real": real, "reconstruction": None, "n": 500, "best": ""} for k, v, real in rows if v is not None
-    ]
+    common = {"reconstruction": None, "n": 500, "best": ""}
+    rows = [{"metric": k, "clips": v, "real": real} | common for k, v, real in rows if v is not None]
     return Report(name, dataset, 500, rows, Clip(np.zeros((1, 8, 8, 1), np.uint8)), {})
 
 

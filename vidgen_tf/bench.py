@@ -10,7 +10,7 @@ from .errors import CourseError
 
 
 def bench(seconds=3.0):
-    """Prints the peak rate of matrix products, the speed of each data set, of a training step of each model, and of its input pipeline.
+    """Prints the peak rate of matrix products, the speed of each data set, of each model's training step, and of its pipeline.
 
     Args:
         seconds: about how long each row is measured, above 0.
@@ -151,8 +151,8 @@ def step_flops(model, times=1):
         return 3 * times * forward_flops(model)
     generator, discriminator = forward_flops(model.generator), forward_flops(model.discriminator)
     gamma, every = model.penalty
-    # The generator runs twice and learns once; the discriminator runs on four batches, learns from two and passes a gradient through one.
-    # A penalty is a forward pass, one back to the images, and both of these back to the weights; for real and generated ones.
+    # The generator runs twice and learns once; the discriminator runs on four batches, learns from two, and passes one gradient on.
+    # A penalty is a forward pass, one back to the images, and both of these back to the weights; for real and for generated ones.
     return 4 * generator + 9 * discriminator + (12 / every * discriminator if gamma else 0)
 
 

@@ -10,11 +10,14 @@ def add_parser(commands):
     Args:
         commands: subparsers of argparse.
     """
-    ablate = commands.add_parser("ablate", help="an ablation study: variants of a recipe, trained and evaluated", allow_abbrev=False)
+    ablate = commands.add_parser(
+        "ablate", help="an ablation study: variants of a recipe, trained and evaluated", allow_abbrev=False
+    )
     ablate.add_argument("name", choices=("diffusion", "text-to-video"), help="whose ablation study")
     ablate.add_argument("--dataset", choices=("digits", "shapes"), default="digits", help="(default: digits)")
     ablate.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
-    ablate.add_argument("--output-dir", type=filled, default=TRAINED, help=f"where rows wait until all are there (default: {TRAINED})")
+    where = f"where rows wait until all are there (default: {TRAINED})"
+    ablate.add_argument("--output-dir", type=filled, default=TRAINED, help=where)
     ablate.add_argument("--release", action="store_true", help="record the rows in the zoo, with their provenance")
     ablate.set_defaults(run=_ablate)
 

@@ -97,11 +97,11 @@ def check_output(path):
     Raises:
         CourseError: another suffix than those that `Clip.save` writes, or a folder that can't be written to.
     """
-    from ..video import SUFFIXES
+    from ..video_io import WRITABLE
 
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise CourseError(f"{path} must end in one of {', '.join(SUFFIXES)}.")
+    if path.suffix.lower() not in WRITABLE:
+        raise CourseError(f"{path} must end in one of {', '.join(WRITABLE)}.")
     check_writable(path.parent)
 
 
@@ -112,7 +112,8 @@ def save_clip(clip, output):
         clip: `Clip`.
         output: str or Path.
     """
-    from ..video import SHOWN_HEIGHT
+    from ..video import DISPLAY_HEIGHT
 
-    scale = 1 if clip.frames.shape[1] >= SHOWN_HEIGHT else 2 * max(1, SHOWN_HEIGHT // (2 * clip.frames.shape[1]))
+    height = clip.frames.shape[1]
+    scale = 1 if height >= DISPLAY_HEIGHT else 2 * max(1, DISPLAY_HEIGHT // (2 * height))
     print(f"wrote {clip.save(Path(output), scale=scale)}: {clip!r}")

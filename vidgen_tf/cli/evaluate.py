@@ -20,7 +20,7 @@ def add_parser(commands):
     evaluate.add_argument(
         "what", nargs="*", type=filled, metavar="NAME|FILES", help="a model's name, see `zoo list`; or videos, or their folders"
     )
-    evaluate.add_argument("--all", action="store_true", help="every shipped model; writes the results in README.md and the figure")
+    evaluate.add_argument("--all", action="store_true", help="every shipped model; writes README.md's results and figure")
     evaluate.add_argument("--list-metrics", action="store_true", help="say what each row of the table means")
     evaluate.add_argument("--dataset", choices=DATASETS, help="of your videos: which data set they are like")
     evaluate.add_argument("--captions", type=filled, help="of your videos: a text file with the prompt of each in a line")
@@ -28,7 +28,11 @@ def add_parser(commands):
     evaluate.add_argument("-n", type=whole(100, MAX_COUNT), default=500, help="how many clips, at least 100 (default: 500)")
     evaluate.add_argument("--seed", type=seed, default=1, help="of the sampling (default: 1)")
     evaluate.add_argument(
-        "-o", "--output", type=filled, default="build/evaluation.png", help="picture of some of them (default: build/evaluation.png)"
+        "-o",
+        "--output",
+        type=filled,
+        default="build/evaluation.png",
+        help="picture of some of them (default: build/evaluation.png)",
     )
     evaluate.set_defaults(run=_evaluate)
 

@@ -84,7 +84,7 @@ def _beside(frames, dataset, known, conditioning):
 
 def _note(dataset, known):
     if dataset is None:
-        return "Without a data set to compare with, only the clips themselves are measured: frames, flicker and whether they move."
+        return "Without a data set to compare with, only the clips themselves are measured: frames, flicker, whether they move."
     if dataset not in SPECS:
         return f"There are no classifiers of {dataset}: its clips are measured frame by frame, in time and for memorisation only."
     if SPECS[dataset].tracker is None:

@@ -163,17 +163,24 @@ def _draw_figure(reports, path):
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     for place, dataset in enumerate(sorted({report.dataset for report in reports})):
-        shown = [r for r in reports if r.dataset == dataset and r.scores.get("training_minutes") and r.real.get("frame_frechet_distance")]
+        shown = [
+            r
+            for r in reports
+            if r.dataset == dataset and r.scores.get("training_minutes") and r.real.get("frame_frechet_distance")
+        ]
         if not shown:
             continue
         minutes = [report.scores["training_minutes"] for report in shown]
         times_real = [report.scores["frame_frechet_distance"] / report.real["frame_frechet_distance"] for report in shown]
         color = axes.scatter(minutes, times_real, label=dataset).get_facecolor()[0]
         for report, *point in zip(shown, minutes, times_real):
-            offset, side = ((-6, -11), "right") if place % 2 else ((6, 3), "left")  # neighbours from two data sets can both be read
+            # neighbours from two data sets can both be read
+            offset, side = ((-6, -11), "right") if place % 2 else ((6, 3), "left")
             axes.annotate(report.name, point, xytext=offset, textcoords="offset points", ha=side, fontsize=9, color=color)
     axes.axhline(1, color="grey", linewidth=0.8)
-    axes.set(xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="frame Fréchet distance / real-to-real")
+    axes.set(
+        xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="frame Fréchet distance / real-to-real"
+    )
     axes.margins(0.2)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # tens alone would be a single label where all took minutes

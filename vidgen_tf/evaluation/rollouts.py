@@ -103,8 +103,8 @@ def evaluate_long_rollout(model, vae, classifier, clips):
         clips: `LabelledClips` of a single digit that it was not trained on.
 
     Returns:
-        dict of float: the measurements of `metrics.prediction.error_accumulation`, with "_25" behind the name in the first 25 frames and
-        "_100" in the last 25.
+        dict of float: the measurements of `metrics.prediction.error_accumulation`, with "_25" behind the name in the first 25
+        frames and "_100" in the last 25.
     """
     context = clips.frames[:, :NUM_CONTEXT_FRAMES]
     frames = decode(vae, model.rollout(encode(vae, context)[0], LONG))

@@ -25,9 +25,9 @@ METRICS = {
     "frame_frechet_distance": Metric(
         "low", "from 0", "Fréchet distance (as FID) of a frame classifier's features, averaged over each clip: blind to order"
     ),
-    "video_frechet_distance": Metric("low", "from 0", "Fréchet distance (as FVD) of a video classifier's features of whole clips"),
-    "precision": Metric("high", "0 to 1", "share of generated clips within the manifold of real ones, by both classifiers' features"),
-    "recall": Metric("high", "0 to 1", "share of real clips within the manifold of generated ones (Kynkäänniemi and others, 2019)"),
+    "video_frechet_distance": Metric("low", "from 0", "Fréchet distance (as FVD) of a video classifier's features of clips"),
+    "precision": Metric("high", "0 to 1", "share of generated clips within the manifold of real ones, by both sets of features"),
+    "recall": Metric("high", "0 to 1", "share of real clips within that of generated ones (Kynkäänniemi and others, 2019)"),
     "flicker": Metric("as real", "from 0", "mean change of brightness from frame to frame, as a share of the brightness"),
     "warping_error": Metric(
         "as real", "0 to 1", "change between frames that motion doesn't explain (Lai and others, 2018), optical flow estimated"
@@ -38,15 +38,15 @@ METRICS = {
     "object_count_consistency": Metric("high", "0 to 1", "share of frames with as many connected pieces as most of their clip's"),
     "in_distribution": Metric("as real", "0 to 1", "share of objects whose size and speed occur in the training clips"),
     "shape_change": Metric("low", "0 to 1", "deviation of an object's radius over the clip, as a share of its mean"),
-    "trajectory_residual": Metric("low", "from 0 px", "distance from uniform motion: straight on, or for digits to a wall and back"),
+    "trajectory_residual": Metric("low", "from 0 px", "distance from uniform motion: straight, or of digits to a wall and back"),
     "speed_error": Metric("low", "0 to 1", "how far the speed lies outside the data set's range, as a share of its bound"),
     "gravity_error": Metric("low", "0 to 1", "difference of a fall's acceleration from gravity, as a share of it"),
     "parabola_residual": Metric("low", "from 0 px", "distance of a fall from a parabola"),
     "energy_drift": Metric("low", "0 to 1", "change of the energy within a flight, as a share of what the fall sets free"),
-    "color_accuracy": Metric("high", "0 to 1", "prompt adherence: share of clips with objects of the prompt's colours, no others"),
+    "color_accuracy": Metric("high", "0 to 1", "prompt adherence: share of clips with the prompt's colours and no others"),
     "shape_accuracy": Metric("high", "0 to 1", "prompt adherence: share of clips in which each colour has the prompt's shape"),
     "size_accuracy": Metric("high", "0 to 1", "prompt adherence: share of clips in which each colour has the prompt's size"),
-    "digit_accuracy": Metric("high", "0 to 1", "prompt adherence: share of clips that the classifier reads as the prompt's digit"),
+    "digit_accuracy": Metric("high", "0 to 1", "prompt adherence: share of clips classified as the prompt's digit"),
     "motion_accuracy": Metric("high", "0 to 1", "prompt adherence: share of clips that move as in the prompt, by the trajectory"),
     "joint_accuracy": Metric("high", "0 to 1", "prompt adherence: share of clips with all attributes right"),
     "nn_distance_ratio": Metric(
