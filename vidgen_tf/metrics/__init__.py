@@ -7,7 +7,7 @@
     prediction      predicted frames: error, baseline, causality, diversity of samples, error accumulation
     latents         the order of frames in latent space
     tracking        the objects of a clip, followed over time
-    physics         the laws of motion that tracked objects should obey
+    physics         the laws of motion that tracked objects should keep to
 
 NumPy, SciPy and scikit-image only. A function is imported from its module, nothing from here.
 """
