@@ -14,18 +14,8 @@ from ..worlds.corruptions import CORRUPTIONS
 from .recipe import Recipe
 
 
-def train(recipe, model, steps, checkpoint):
-    """Trains a classifier with the cross-entropy of each of its outputs; a label of -1 counts for nothing.
-
-    Args:
-        recipe: `Recipe`.
-        model: model of `build_classifier` or `build_video_classifier`.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file.
-
-    Returns:
-        The history of `training.fit`.
-    """
+def _train(recipe, model, steps, checkpoint):
+    """Trains a classifier with the cross-entropy of each of its outputs; a label of -1 counts for nothing."""
     frames, labels = LABELS[recipe.evaluation]("train")
     learning_rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
@@ -46,7 +36,7 @@ _DIGIT_IMAGES = Recipe(
     dataset=("digits", "train"),
     steps={"fast": 750, "full": 1500},
     seed=3,
-    train=train,
+    train=_train,
     evaluation="digit_image_classifier",
 )
 _DIGITS = dataclasses.replace(

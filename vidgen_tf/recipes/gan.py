@@ -35,36 +35,16 @@ def fit_generator(gan, images, generator, batch_size, seed, steps, checkpoint):
     return history
 
 
-def train_mlp(recipe, model, steps, checkpoint):
-    """Trains the fully connected pair on the digit images of the training split.
-
-    Args:
-        recipe: `Recipe`.
-        model: generator, see `build_mlp_generator`.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file.
-
-    Returns:
-        The history of `training.fit`.
-    """
+def _train_mlp(recipe, model, steps, checkpoint):
+    """Trains the fully connected pair on the digit images of the training split."""
     pair = build_mlp_generator(recipe.config), build_mlp_discriminator(recipe.config)
     gan = GAN(*pair, rpgan_losses, gamma=1.0, seed=recipe.seed)
     gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
     return fit_generator(gan, digits.images("train")[0], model, 64, recipe.seed, steps, checkpoint)
 
 
-def train_dcgan(recipe, model, steps, checkpoint):
-    """Trains the convolutional pair on five frames of each training person.
-
-    Args:
-        recipe: `Recipe`.
-        model: generator, see `build_dcgan_generator`.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file.
-
-    Returns:
-        The history of `training.fit`.
-    """
+def _train_dcgan(recipe, model, steps, checkpoint):
+    """Trains the convolutional pair on five frames of each training person."""
     faces = face_images(recipe.config.image_size, "train")
     gan = build_dcgan(recipe.config, keras.optimizers.schedules.CosineDecay(5e-4, steps, alpha=0.1), recipe.seed)
     return fit_generator(gan, faces.reshape(-1, *faces.shape[2:]), model, 32, recipe.seed, steps, checkpoint)
@@ -79,7 +59,7 @@ RECIPES = [
         dataset=("digits", "train"),
         steps={"fast": 1500, "full": 8000},
         seed=4,
-        train=train_mlp,
+        train=_train_mlp,
         evaluation="digit_images",
         pipeline="generator_interpolation",
         reference="digit-images",
@@ -93,7 +73,7 @@ RECIPES = [
         dataset=("faces", "train"),
         steps={"fast": 500, "full": 9000},
         seed=5,
-        train=train_dcgan,
+        train=_train_dcgan,
         evaluation="face_images",
         pipeline="generator_interpolation",
         reference="faces",

@@ -24,18 +24,8 @@ def training_frames(recipe):
     return clips.frames[:, ::2].reshape(-1, *clips.frames.shape[2:])
 
 
-def train(recipe, model, steps, checkpoint):
-    """Fits generator and latents to the frames by their mean squared error.
-
-    Args:
-        recipe: `Recipe`.
-        model: `GLO`.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file.
-
-    Returns:
-        The history of `training.fit`.
-    """
+def _train(recipe, model, steps, checkpoint):
+    """Fits generator and latents to the frames by their mean squared error."""
     frames, index = training_frames(recipe), np.arange(model.num_frames)
     learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
     model.compile(keras.optimizers.Adam(learning_rate), loss="mse", jit_compile=True)
@@ -55,7 +45,7 @@ RECIPES = [
         dataset=("faces", "train"),
         steps={"fast": 2500, "full": 20000},
         seed=2,
-        train=train,
+        train=_train,
         evaluation="glo",
         pipeline="glo_interpolation",
         reference="faces",

@@ -40,18 +40,8 @@ def fit_rnn(model, z_mean, z_log_var, steps, seed=0, checkpoint=None, log_interv
     return training.fit(model, batches, steps, checkpoint=checkpoint, log_interval=log_interval)
 
 
-def train(recipe, model, steps, checkpoint):
-    """Trains on the latents of clips whose digit takes a new direction at each wall.
-
-    Args:
-        recipe: `Recipe`.
-        model: `LatentGRU` or `LatentSVG`.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file.
-
-    Returns:
-        The history of `training.fit`.
-    """
+def _train(recipe, model, steps, checkpoint):
+    """Trains on the latents of clips whose digit takes a new direction at each wall."""
     z_mean, z_log_var = encode(zoo.load(recipe.uses["autoencoder"]), load(*recipe.dataset).frames)
     return fit_rnn(model, z_mean, z_log_var, steps, recipe.seed, checkpoint, log_interval=100)
 
@@ -64,7 +54,7 @@ _GRU = Recipe(
     dataset=("stochastic-digits", "train"),
     steps={"fast": 1000, "full": 8000},
     seed=8,
-    train=train,
+    train=_train,
     evaluation="latent_rollout",
     pipeline="latent_rollout",
     reference="stochastic-digits",

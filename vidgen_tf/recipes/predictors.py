@@ -83,18 +83,8 @@ def fit_predictor(model, options, steps, batch_size=8, learning_rate=2e-3, loss=
     return training.fit(model, batches, steps, **fit_options)
 
 
-def train(recipe, model, steps, checkpoint):
-    """Trains a predictor; a ConvLSTM from the first step on its own predictions (free-running).
-
-    Args:
-        recipe: `Recipe`.
-        model: `ConvLSTM`, or a model of `build_simvp`.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file.
-
-    Returns:
-        The history of `training.fit`.
-    """
+def _train(recipe, model, steps, checkpoint):
+    """Trains a predictor; a ConvLSTM from the first step on its own predictions (free-running)."""
     if isinstance(model, ConvLSTM):
         model.num_free_running_frames = NUM_FUTURE_FRAMES - 1
     settings = dict(recipe.training)
@@ -112,7 +102,7 @@ _CONVLSTM = Recipe(
     dataset=("moving-digits", "train"),
     steps={"fast": 400, "full": 3500},
     seed=9,
-    train=train,
+    train=_train,
     evaluation="prediction",
     pipeline="frame_prediction",
     reference="moving-digits",

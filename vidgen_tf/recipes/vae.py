@@ -34,18 +34,8 @@ def fit_vae(model, frames, steps, learning_rate=3e-3, batch_size=32, seed=0, **f
     return training.fit(model, batches, steps, **fit_options)
 
 
-def train(recipe, model, steps, checkpoint):
-    """Trains a VAE on all frames of a data set.
-
-    Args:
-        recipe: `Recipe`.
-        model: `VAE`.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file.
-
-    Returns:
-        The history of `training.fit`.
-    """
+def _train(recipe, model, steps, checkpoint):
+    """Trains a VAE on all frames of a data set."""
     clips = load(*recipe.dataset).frames
     frames = clips.reshape(-1, *clips.shape[2:])
     options = dict(recipe.training) | {"seed": recipe.seed, "checkpoint": checkpoint, "log_interval": 100}
@@ -60,7 +50,7 @@ _DIGITS = Recipe(
     dataset=("digits", "train"),
     steps={"fast": 900, "full": 20000},
     seed=6,
-    train=train,
+    train=_train,
     evaluation="autoencoder",
     pipeline="decoder_interpolation",
     reference="digits",
