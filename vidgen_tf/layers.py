@@ -178,7 +178,7 @@ class AdaLNZero(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class LatentNormalization(layers.Layer):
-    """Standardises latents of an encoder with a Gaussian posterior: each dimension gets mean 0 and variance 1.
+    """Standardises latents of an encoder with Gaussian posteriors: dimensions get mean 0 and variance 1.
 
     The variance is that of samples of the posteriors: the variance of their means plus the mean of their variances. A dimension
     that the encoder does not use, whose posterior is always the prior, is therefore not amplified, as
@@ -212,9 +212,10 @@ class LatentNormalization(layers.Layer):
         Raises:
             CourseError: arrays of other shapes.
         """
-        if np.ndim(z_mean) != 3 or np.shape(z_mean)[2] != self.latent_dim or np.shape(z_log_var) != np.shape(z_mean):
-            shapes = f"{np.shape(z_mean)} and {np.shape(z_log_var)}"
-            raise CourseError(f"z_mean and z_log_var must both be (N, T, {self.latent_dim}), got {shapes}.")
+        shapes = np.shape(z_mean), np.shape(z_log_var)
+        if np.ndim(z_mean) != 3 or shapes[0] != shapes[1] or shapes[0][2] != self.latent_dim:
+            message = f"z_mean and z_log_var must both be (N, T, {self.latent_dim})"
+            raise CourseError(f"{message}, got {shapes[0]} and {shapes[1]}.")
         self.mean.assign(z_mean.mean(axis=(0, 1)))
         self.std.assign(np.sqrt(z_mean.var(axis=(0, 1)) + np.exp(z_log_var).mean(axis=(0, 1))))
 

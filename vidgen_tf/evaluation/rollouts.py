@@ -81,13 +81,15 @@ def evaluate_samples(model, vae, clips):
     """
     latents, _ = encode(vae, clips.frames)
     bounce, future = clips.states["bounce"], clips.frames[:, NUM_CONTEXT_FRAMES:]
-    samples = decode(vae, sample_futures(model, latents[:, :NUM_CONTEXT_FRAMES], future.shape[1], NUM_SAMPLES))
+    context = latents[:, :NUM_CONTEXT_FRAMES]
+    samples = decode(vae, sample_futures(model, context, future.shape[1], NUM_SAMPLES))
     errors = sample_mse(future, samples)
     before, after = around_first_bounce(sample_variance(samples), first_bounce(bounce, NUM_CONTEXT_FRAMES))
+    variance = prior_variance(model, latents)
     return {
         "best_of_20": float(errors.min(axis=1).mean()),
         "mean_of_20": float(errors.mean()),
-        "prior_variance_after_bounce": ratio_after_bounce(prior_variance(model, latents), bounce, NUM_CONTEXT_FRAMES),
+        "prior_variance_after_bounce": ratio_after_bounce(variance, bounce, NUM_CONTEXT_FRAMES),
         "variance_before_bounce": before,
         "variance_after_bounce": after,
     }

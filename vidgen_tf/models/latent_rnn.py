@@ -19,7 +19,7 @@ class LatentRNNConfig(Config):
 
     latent_dim: int = 32
     hidden_dim: int = 256  # units of the predictor's GRU
-    input_noise_std: float = 0.2  # of Gaussian noise on the context latents in training, against exposure bias
+    input_noise_std: float = 0.2  # of noise on the context latents in training, against exposure bias
     z_dim: int = 4  # dimensions of the stochastic latent of a frame
     gaussian_hidden_dim: int = 128  # units of the prior's and of the posterior's GRU
     beta: float = 0.5  # weight of the KL term
@@ -44,8 +44,9 @@ def build_predictor(config, z_dim=0):
     gru = layers.GRU(config.hidden_dim, return_sequences=True, return_state=True)
     hidden, new_state = gru(x, initial_state=state)
     hidden = layers.Dense(config.hidden_dim, activation="relu")(hidden)
-    prediction = layers.Dense(config.latent_dim, dtype="float32")(hidden)  # (B, T, hidden) -> (B, T, latent_dim)
-    return keras.Model([latents, z, state] if z_dim else [latents, state], [prediction, new_state], name="predictor")
+    prediction = layers.Dense(config.latent_dim, dtype="float32")(hidden)  # -> (B, T, latent_dim)
+    inputs = [latents, z, state] if z_dim else [latents, state]
+    return keras.Model(inputs, [prediction, new_state], name="predictor")
 
 
 def build_gaussian_gru(config, name):
@@ -157,7 +158,7 @@ class LatentGRU(ConfiguredModel):
         return ops.mean(latent_error(self.normalization(x)[:, 1:], y_pred))
 
     def rollout(self, latents, num_frames):
-        """Predicts the latents that follow a context, free-running: each prediction is the input of the next one.
+        """Predicts the latents that follow a context, free-running: each prediction is the next input.
 
         Args:
             latents: float `(B, T, latent_dim)`, of the context frames.
@@ -320,7 +321,7 @@ def sample_futures(model, latents, num_frames, num_samples, seed=0):
 
 
 def prior_variance(model, latents):
-    """The prior's variance of z relative to the posterior's: how uncertain each frame is before it is seen.
+    """The prior's variance of z relative to the posterior's: how uncertain a frame is before it is seen.
 
     The scale of z is arbitrary, as the predictor can undo any scaling, so a ratio of variances is measured: 1 where the prior
     is as certain of z as the posterior, which has read the frame.
