@@ -150,10 +150,9 @@ def step_flops(model, times=1):
     if not isinstance(model, GAN):
         return 3 * times * forward_flops(model)
     generator, discriminator = forward_flops(model.generator), forward_flops(model.discriminator)
-    gamma, every = model.penalty
     # The generator runs twice and learns once; the discriminator runs on four batches, learns from two, passes a gradient on.
     # A penalty is a forward pass, one back to the images, and both of these back to the weights; for real and for generated ones.
-    return 4 * generator + 9 * discriminator + (12 / every * discriminator if gamma else 0)
+    return 4 * generator + 9 * discriminator + (12 / model.penalty_stride * discriminator if model.gamma else 0)
 
 
 def forward_flops(model):
