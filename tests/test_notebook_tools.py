@@ -29,7 +29,7 @@ REFUSED = {
     "not executed": ((("x = 1", {"tags": ["skip-execution"]}), "y = 2"), 2.0, r"Code cell 1 .'x = 1'. was not executed"),
     "failed": (("x = 1", "1 / 0"), 2.0, r"Code cell 2 .'1 / 0'. failed with ZeroDivisionError: division by zero"),
     "dead": (("import os\nos._exit(1)",), 2.0, r"Code cell 1 .'import os'. killed its kernel"),
-    "too large": (("print('x' * 1_100_000)",), 2.0, r"1\.1 MB, over the limit of 1 MB"),
+    "too large": (("print('x' * 1_600_000)",), 2.0, r"1\.6 MB, over the limit of 1\.5 MB"),
     "no time": (("x = 1",), None, "states no time"),
     "no such source": (
         (("", {"source": "vidgen_tf.errors:Nothing"}),),

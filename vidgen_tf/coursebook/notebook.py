@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import CourseError
 from ..files import atomic_path
 
-MAX_BYTES = 1_000_000  # of a committed notebook
+MAX_BYTES = 1_500_000  # of a committed notebook, whose clips have true colours
 IGNORED = "nbval-ignore-output"  # the tag of a cell whose output depends on training
 
 

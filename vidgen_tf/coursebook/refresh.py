@@ -24,7 +24,7 @@ def refresh(paths):
     """Fills the source cells of notebooks from the package, executes all cells, and writes all in normal form.
 
     A notebook is refused, and its file left as it was, when a cell fails, writes to stderr or isn't executed, and when the file
-    would be over 1 MB. One that takes longer than the minutes that it states is written, with a warning: the machine may be
+    would be over 1.5 MB. One that takes longer than the minutes that it states is written, with a warning: the machine may be
     busy. Where neither the cells nor any output that nbval compares has changed, the file keeps its images and its training
     results too and is `unchanged`; clear its outputs to have those made anew.
 
@@ -66,7 +66,9 @@ def _refresh(path):
     text = as_text(new)
     size = len(text.encode())
     if size > MAX_BYTES:
-        raise CourseError(f"Its file would have {size / 1e6:.1f} MB, over the limit of 1 MB: make its clips smaller.")
+        raise CourseError(
+            f"Its file would have {size / 1e6:.1f} MB, over the limit of {MAX_BYTES / 1e6} MB: make its clips smaller."
+        )
     unchanged = text == path.read_text(encoding="utf-8")
     if not unchanged:
         write(text, path)
