@@ -190,6 +190,22 @@ class AdversarialModel(ConfiguredModel):
         """The running means of the losses; Keras resets them at the start of each epoch."""
         return self.trackers
 
+    def unpack_real(self, data):
+        """The real images of a batch.
+
+        Args:
+            data: what `fit` and `evaluate` pass on: float `(B, H, W, C)` in [-1, 1], or a tuple that begins with it.
+
+        Returns:
+            float tensor `(B, H, W, C)`.
+
+        Raises:
+            CourseError: pixels that are no floats, see `check_float_frames`.
+        """
+        real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        check_float_frames(real)
+        return ops.convert_to_tensor(real)
+
     def report(self, d_loss, g_loss):
         """Updates the running means with a batch.
 
@@ -273,12 +289,8 @@ class GAN(AdversarialModel):
 
         Returns:
             dict of float, see `report`.
-
-        Raises:
-            CourseError: pixels that are no floats, see `check_float_frames`.
         """
-        real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        check_float_frames(real)
+        real = self.unpack_real(data)
         shape = ops.shape(real)[0], self.generator.input_shape[-1]
         with tf.GradientTape() as tape:  # the discriminator's step
             latent = keras.random.normal(shape, seed=self.seed_generator)
@@ -309,12 +321,8 @@ class GAN(AdversarialModel):
 
         Returns:
             dict of float, see `report`.
-
-        Raises:
-            CourseError: pixels that are no floats, see `check_float_frames`.
         """
-        real, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        check_float_frames(real)
+        real = self.unpack_real(data)
         latent = keras.random.normal((ops.shape(real)[0], self.generator.input_shape[-1]), seed=self.seed)
         fake = self.generator(latent, training=False)
         logits = real_and_fake_logits(self.discriminator, real, fake, training=False)

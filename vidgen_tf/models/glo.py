@@ -1,4 +1,4 @@
-"""Dense frame generator, and generative latent optimization (GLO): the same with a learned latent per training frame."""
+"""Dense frame generator, and generative latent optimization (GLO): that generator with a learned latent per frame."""
 
 import dataclasses
 

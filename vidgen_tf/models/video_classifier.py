@@ -1,4 +1,4 @@
-"""Classifier of clips: 2D convolutions on each frame, then 1D convolutions over time; its features compare distributions of videos."""
+"""Classifier of clips: 2D convolutions on each frame, then 1D convolutions over time; its features compare distributions."""
 
 import dataclasses
 
