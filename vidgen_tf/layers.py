@@ -10,9 +10,9 @@ from .errors import CourseError, check_whole
 
 
 def sinusoidal_embedding(positions, dim, max_period):
-    """Sinusoidal embedding of positions or timesteps: sines, then cosines, of geometrically falling frequencies.
+    """Sinusoidal embedding of positions or timesteps: sines, then cosines, of falling frequencies.
 
-    The frequencies go from 1 to 1 / max_period radians per unit, both ends included.
+    The frequencies fall geometrically, from 1 to 1 / max_period radians per unit, both ends included.
 
     Args:
         positions: float `(...)`.
@@ -30,7 +30,7 @@ def sinusoidal_embedding(positions, dim, max_period):
     """
     check_whole(2, dim=dim)
     if dim % 2:
-        raise CourseError(f"A sinusoidal embedding has as many sines as cosines: dim must be even, got {dim}.")
+        raise CourseError(f"dim must be even, for as many sines as cosines, got {dim}.")
     frequencies = max_period ** -np.linspace(0, 1, dim // 2, dtype=np.float32)
     phase = positions[..., None] * frequencies  # (...) -> (..., dim/2)
     return ops.concatenate([ops.sin(phase), ops.cos(phase)], axis=-1)
@@ -38,9 +38,10 @@ def sinusoidal_embedding(positions, dim, max_period):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class Attention(layers.Layer):
-    """Multi-head self-attention whose keys and values may be extended by those of a context, a caption's tokens for instance.
+    """Multi-head self-attention; keys and values may be extended by those of a context.
 
-    Queries are of x alone; the softmax is over positions of x and of the context together.
+    The context may be the tokens of a caption. Queries are of x alone; the softmax is over positions of x and of the context
+    together.
 
     Args:
         hidden_dim: channels of x, of queries, keys and values (all heads together) and of the output.
@@ -70,7 +71,7 @@ class Attention(layers.Layer):
         super().__init__(**kwargs)
         check_whole(1, hidden_dim=hidden_dim, num_heads=num_heads)
         if hidden_dim % num_heads:
-            raise CourseError(f"num_heads must divide hidden_dim, got num_heads={num_heads} and hidden_dim={hidden_dim}.")
+            raise CourseError(f"num_heads must divide hidden_dim, got {num_heads=} and {hidden_dim=}.")
         self.hidden_dim, self.num_heads, self.has_context = hidden_dim, num_heads, has_context
         dtype = self.dtype_policy
         self.qkv, self.out = layers.Dense(3 * hidden_dim, dtype=dtype), layers.Dense(hidden_dim, dtype=dtype)
@@ -93,16 +94,16 @@ class Attention(layers.Layer):
         queries, keys, values = ops.split(self.qkv(x), 3, axis=-1)
         if context is not None:
             if self.context_kv is None:
-                raise CourseError("This Attention has no weights for a context: build it with has_context=True.")
+                raise CourseError("No weights for a context: build it with has_context=True.")
             context_keys, context_values = ops.split(self.context_kv(context), 2, axis=-1)
-            keys = ops.concatenate([keys, context_keys], axis=1)  # (B, T, hidden_dim) -> (B, T + L, hidden_dim)
+            keys = ops.concatenate([keys, context_keys], axis=1)  # (B, T, D) -> (B, T + L, D)
             values = ops.concatenate([values, context_values], axis=1)
         q, k, v = (self._split_heads(part) for part in (queries, keys, values))
         scores = q @ ops.transpose(k, (0, 1, 3, 2)) / math.sqrt(q.shape[-1])  # (B, heads, T, T + L)
         scores = ops.cast(scores, "float32")  # half precision has no room for the mask
         if context is not None and context_mask is not None:
-            mask_bias = 1e9 * (1 - ops.cast(context_mask, "float32"))
-            mask_bias = ops.concatenate([ops.zeros_like(x[..., 0], "float32"), mask_bias], axis=1)  # (B, L) -> (B, T + L)
+            mask_bias = 1e9 * (1 - ops.cast(context_mask, "float32"))  # (B, L), then (B, T + L)
+            mask_bias = ops.concatenate([ops.zeros_like(x[..., 0], "float32"), mask_bias], axis=1)
             scores = scores - mask_bias[:, None, None]
         attended = ops.cast(ops.softmax(scores), v.dtype) @ v  # (B, heads, T, hidden_dim/heads)
         attended = ops.transpose(attended, (0, 2, 1, 3))  # -> (B, T, heads, hidden_dim/heads)
@@ -110,8 +111,8 @@ class Attention(layers.Layer):
 
     def _split_heads(self, x):
         """From `(B, S, hidden_dim)` to `(B, heads, S, hidden_dim/heads)`."""
-        length, hidden_dim = ops.shape(x)[1], x.shape[-1]
-        return ops.transpose(ops.reshape(x, (-1, length, self.num_heads, hidden_dim // self.num_heads)), (0, 2, 1, 3))
+        length, head_dim = ops.shape(x)[1], x.shape[-1] // self.num_heads
+        return ops.transpose(ops.reshape(x, (-1, length, self.num_heads, head_dim)), (0, 2, 1, 3))
 
     def get_config(self):
         """What the layer is built from.
@@ -125,9 +126,10 @@ class Attention(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class AdaLNZero(layers.Layer):
-    """Adaptive layer normalisation, zero-initialised: scale, shift and gate are linear in the SiLU of a condition.
+    """Adaptive layer normalisation: scale, shift and gate depend on a condition, at first 0.
 
-    At first scale, shift and gate are 0: x is normalised alone, and a residual branch times the gate adds nothing.
+    They are linear in the SiLU of the condition. At first all are 0: x is normalised alone, and a residual branch times the gate
+    adds nothing.
 
     Args:
         hidden_dim: channels of x.

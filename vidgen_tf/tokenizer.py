@@ -85,8 +85,8 @@ def split_words(caption):
     words = [SPELLINGS.get(piece, piece) for piece in PIECES.findall(text)]
     unknown = " ".join(dict.fromkeys(word for word in words if word not in WORDS))
     if unknown:
-        shown, known = excerpt(str(caption)), " ".join(WORDS)
-        raise CourseError(f"'{shown}' has words that the model never saw: {excerpt(unknown)}. It knows {known}")
+        shown, unknown, known = excerpt(str(caption)), excerpt(unknown), " ".join(WORDS)
+        raise CourseError(f"'{shown}' has words that the model never saw: {unknown}. It knows {known}")
     return words
 
 
@@ -112,7 +112,8 @@ def tokenize(captions):
         for i, word in enumerate(words):
             phrase += word in PHRASE_STARTS and i > 0
             if phrase == MAX_PHRASES:
-                raise CourseError(f"'{shown}' asks for more than {MAX_PHRASES} objects or motions: no caption does that.")
+                objects = f"{MAX_PHRASES} objects or motions"
+                raise CourseError(f"'{shown}' asks for more than {objects}: no caption does that.")
             row[i] = 1 + WORDS.index(word) + phrase * len(WORDS)
         refuse_contradictions(shown, row)
     return ids

@@ -12,11 +12,13 @@ from .base import Config, ConfiguredModel
 from .flow_matching import euler
 from .text_encoder import TextEncoder
 
+CONDITIONING = ("tokens", "background")  # what a model may be conditioned on: captions, the latents of the scene layer behind
+
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
 class DiffusionConfig(Config):
-    """Sizes and conditioning of a diffusion transformer, and how its training samples timesteps and weighs its loss.
+    """Sizes and conditioning of a diffusion transformer, and the timesteps and loss of its training.
 
     Raises:
         CourseError: a size below 1, heads that don't divide the hidden dimension, or a probability beyond [0, 1].
@@ -28,8 +30,8 @@ class DiffusionConfig(Config):
     num_layers: int = 4  # transformer blocks
     num_heads: int = 4  # of the attention
     position_scale: float = 1.0  # amplitude of the positional encoding of the frames
-    uniform_timestep_prob: float = 0.0  # probability that a training clip's timestep is uniform, not logit-normal
-    per_frame_timestep_prob: float = 0.25  # probability that each frame of a training clip has its own timestep
+    uniform_timestep_prob: float = 0.0  # probability of uniform timesteps, not logit-normal ones
+    per_frame_timestep_prob: float = 0.25  # probability of a timestep for each frame of a training clip
     frame_difference_weight: float = 0.0  # weight of the frame-difference loss
     num_scene_layers: int = 1  # with 2, a model of one layer of a scene, conditioned on the layer behind it
     has_captions: bool = False  # whether the model is conditioned on captions
@@ -39,15 +41,16 @@ class DiffusionConfig(Config):
     def __post_init__(self):
         super().__post_init__()
         if self.hidden_dim % 2 or self.hidden_dim % self.num_heads:
-            raise CourseError(f"hidden_dim must be even and a multiple of num_heads, {self.num_heads}, got {self.hidden_dim}.")
-        for name in ("uniform_timestep_prob", "per_frame_timestep_prob", "attribute_dropout", "caption_dropout"):
-            if not 0 <= getattr(self, name) <= 1:
+            wanted = f"even and a multiple of num_heads, {self.num_heads}"
+            raise CourseError(f"hidden_dim must be {wanted}, got {self.hidden_dim}.")
+        for name in (field.name for field in dataclasses.fields(self)):
+            if name.endswith(("_prob", "_dropout")) and not 0 <= getattr(self, name) <= 1:
                 raise CourseError(f"{name} is a probability from 0 to 1, got {getattr(self, name)}.")
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class DiTBlock(layers.Layer):
-    """Transformer block with adaLN-Zero: self-attention over frames, with cross-attention to a context, then an MLP.
+    """Transformer block with adaLN-Zero: attention over frames and a context, if any, then an MLP.
 
     Args:
         hidden_dim: int, size of a token.
@@ -71,7 +74,8 @@ class DiTBlock(layers.Layer):
     def __init__(self, hidden_dim, num_heads, has_context=False, **options):
         super().__init__(**options)
         self.hidden_dim, self.num_heads, self.has_context = hidden_dim, num_heads, has_context
-        self.attention, self.attention_norm = Attention(hidden_dim, num_heads, has_context), AdaLNZero(hidden_dim)
+        self.attention = Attention(hidden_dim, num_heads, has_context)
+        self.attention_norm = AdaLNZero(hidden_dim)
         self.mlp_in, self.mlp_out = layers.Dense(4 * hidden_dim, activation="gelu"), layers.Dense(hidden_dim)
         self.mlp_norm = AdaLNZero(hidden_dim)
 
@@ -110,7 +114,7 @@ class DiTBlock(layers.Layer):
 
 
 def build_transformer(config):
-    """Diffusion transformer: predicts the velocity of every frame from a noised clip, its timesteps and its conditioning.
+    """Diffusion transformer: the velocity of a noised clip, given its timesteps and conditioning.
 
     Args:
         config: `DiffusionConfig`.
@@ -134,8 +138,8 @@ def build_transformer(config):
         encoder = TextEncoder(hidden_dim, config.attribute_dropout, config.caption_dropout)
         *context, pooled = encoder(inputs["tokens"])
         condition = condition + pooled
-    positions = np.arange(config.num_frames, dtype=np.float32)
-    x = layers.Dense(hidden_dim)(noisy) + config.position_scale * sinusoidal_embedding(positions, hidden_dim, 100.0)
+    positions = sinusoidal_embedding(np.arange(config.num_frames, dtype=np.float32), hidden_dim, 100.0)
+    x = layers.Dense(hidden_dim)(noisy) + config.position_scale * positions
     if config.num_scene_layers > 1:
         inputs["background"] = keras.Input(noisy.shape[1:], name="background")
         x = x + layers.Dense(hidden_dim)(inputs["background"])
@@ -146,9 +150,61 @@ def build_transformer(config):
     return keras.Model(inputs, velocity, name="transformer")
 
 
+def complete_conditioning(conditioning, shapes, count):
+    """Checks what a model is given to be conditioned on, and adds null tokens where there is no caption.
+
+    Args:
+        conditioning: None, or a dict, see `LatentDiffusion.velocity`.
+        shapes: dict, see `LatentDiffusion.conditioning_shapes`.
+        count: int, how many clips.
+
+    Returns:
+        dict of an array for each name in `shapes`.
+
+    Raises:
+        CourseError: a conditioning that the model doesn't take, or no background for a model of scene layers.
+    """
+    conditioning = dict(conditioning or {})
+    if wrong := conditioning.keys() - shapes.keys():
+        takes = ", ".join(shapes) or "nothing"
+        raise CourseError(f"This model is conditioned on {takes}, so leave out {', '.join(sorted(wrong))}.")
+    if "background" in shapes and conditioning.get("background") is None:
+        raise CourseError("A model of scene layers needs the conditioning 'background', the latents of the layer behind.")
+    if "tokens" in shapes and conditioning.get("tokens") is None:
+        conditioning["tokens"] = np.zeros((count, 1), np.int32)
+    return conditioning
+
+
+def check_known_frames(known_latents, known_mask, shape, config):
+    """Refuses known frames that a model can't hold fixed.
+
+    Args:
+        known_latents: see `LatentDiffusion.sample`.
+        known_mask: see `LatentDiffusion.sample`.
+        shape: tuple, of the latents to sample.
+        config: `DiffusionConfig` of the model.
+
+    Returns:
+        known_mask as a bool array `(T,)`.
+
+    Raises:
+        CourseError: known latents of another shape, or any for a model without per-frame timesteps.
+    """
+    if not config.per_frame_timestep_prob:
+        raise CourseError("Known frames need a model that was trained with per_frame_timestep_prob above 0.")
+    known_mask = np.asarray(known_mask, bool)
+    if np.shape(known_latents) != shape or known_mask.shape != shape[1:2]:
+        got = f"{np.shape(known_latents)} and {known_mask.shape}"
+        raise CourseError(f"known_latents are {shape} and known_mask {shape[1:2]}, got {got}.")
+    return known_mask
+
+
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class LatentDiffusion(ConfiguredModel):
-    """Latent video diffusion model: a diffusion transformer in the normalised latent space of a VAE, and its sampler.
+    """Latent video diffusion: a transformer in the normalised latent space of a VAE, and its sampler.
+
+    `input_shapes` is a dict of the shapes of the network's inputs, with None for the size of the batch and for the length of
+    captions; `conditioning_shapes` is its part that the model is conditioned on, "tokens" and "background".
 
     Args:
         config: `DiffusionConfig`.
@@ -169,7 +225,9 @@ class LatentDiffusion(ConfiguredModel):
         self.normalization.build((None, None, config.latent_dim))
         self.network = self.build_network()
         self.network.jit_compile = False  # XLA would compile anew for each number of clips
-        self.build(self.input_shapes)
+        self.input_shapes = shapes = {tensor.name: tensor.shape for tensor in self.network.inputs}
+        self.conditioning_shapes = {name: shapes[name] for name in shapes if name in CONDITIONING}
+        self.build(shapes)
 
     def build_network(self):
         """A network of this model's sizes with new weights.
@@ -178,16 +236,6 @@ class LatentDiffusion(ConfiguredModel):
             `keras.Model`, see `build_transformer`.
         """
         return build_transformer(self.config)
-
-    @property
-    def input_shapes(self):
-        """Shapes of the network's inputs: dict, None for the size of the batch and for the length of captions."""
-        return {tensor.name: tensor.shape for tensor in self.network.inputs}
-
-    @property
-    def conditioning_shapes(self):
-        """Shapes of what the model is conditioned on, "tokens" and "background": dict, part of `input_shapes`."""
-        return {name: shape for name, shape in self.input_shapes.items() if name not in ("noisy", "timesteps")}
 
     def call(self, inputs, training=False):
         """The velocity."""
@@ -209,20 +257,21 @@ class LatentDiffusion(ConfiguredModel):
         Raises:
             CourseError: a conditioning that the model doesn't take, or no background for a model of scene layers.
         """
-        shapes, conditioning = self.conditioning_shapes, conditioning or {}
-        if wrong := conditioning.keys() - shapes.keys():
-            takes = ", ".join(shapes) or "nothing"
-            raise CourseError(f"This model is conditioned on {takes}, so leave out {', '.join(sorted(wrong))}.")
-        if "background" in shapes and conditioning.get("background") is None:
-            raise CourseError("A model of scene layers needs the conditioning 'background', the latents of the layer behind.")
-        timesteps = np.broadcast_to(np.float32(t), (len(noisy), *self.input_shapes["timesteps"][1:]))
-        inputs = {"noisy": np.float32(noisy), "timesteps": timesteps} | conditioning
-        if "tokens" in shapes and inputs.get("tokens") is None:
-            inputs["tokens"] = np.zeros((len(noisy), 1), np.int32)
-        return self.network.predict_on_batch(inputs)
+        t = np.broadcast_to(np.float32(t), (len(noisy), *self.input_shapes["timesteps"][1:]))
+        conditioning = complete_conditioning(conditioning, self.conditioning_shapes, len(noisy))
+        return self.network.predict_on_batch({"noisy": np.float32(noisy), "timesteps": t} | conditioning)
 
-    def sample(self, count, num_inference_steps=20, seed=0, solver=euler, velocity_fn=None, known_latents=None, known_mask=None):
-        """Samples latents of clips by integrating the flow's ODE from noise to data; known frames can be held fixed.
+    def sample(
+        self,
+        count,
+        num_inference_steps=20,
+        seed=0,
+        solver=euler,
+        velocity_fn=None,
+        known_latents=None,
+        known_mask=None,
+    ):
+        """Samples latents of clips: integrates the flow's ODE from noise to data, around known frames.
 
         Args:
             count: int, how many clips, at least 1.
@@ -243,19 +292,13 @@ class LatentDiffusion(ConfiguredModel):
         References:
             Chen and others, 2024, "Diffusion Forcing: Next-token prediction meets full-sequence diffusion" (known frames, t = 0).
         """
-        config = self.config
         check_whole(1, count=count, num_inference_steps=num_inference_steps)
-        shape = (count, config.num_frames, config.latent_dim)
+        shape = (count, self.config.num_frames, self.config.latent_dim)
         z = np.random.default_rng(seed).standard_normal(shape, np.float32)
-        timesteps = np.linspace(1, 0, num_inference_steps + 1, dtype=np.float32)[:, None, None]  # (steps + 1, 1, 1)
+        timesteps = np.linspace(1, 0, num_inference_steps + 1, dtype=np.float32)[:, None, None]
         if known_latents is not None:
-            if not config.per_frame_timestep_prob:
-                raise CourseError("Known frames need a model that was trained with per_frame_timestep_prob above 0.")
-            known_mask = np.asarray(known_mask, bool)
-            if np.shape(known_latents) != shape or known_mask.shape != shape[1:2]:
-                got = f"{np.shape(known_latents)} and {known_mask.shape}"
-                raise CourseError(f"known_latents are {shape} and known_mask {shape[1:2]}, got {got}.")
-            timesteps = np.where(known_mask, np.float32(0), timesteps)  # (steps + 1, 1, T)
+            known_mask = check_known_frames(known_latents, known_mask, shape, self.config)
+            timesteps = np.where(known_mask, np.float32(0), timesteps)  # -> (steps + 1, 1, T)
             z[:, known_mask] = np.asarray(self.normalization(known_latents))[:, known_mask]
         z = solver(velocity_fn or self.velocity, z, timesteps)
         sampled = np.asarray(self.normalization.denormalize(z))

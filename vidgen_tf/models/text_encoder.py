@@ -10,11 +10,11 @@ STOP_WORDS = list(ATTRIBUTES).index("stop words")
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class TextEncoder(layers.Layer):
-    """Bag-of-words text encoder: an embedding of each token for cross-attention, and a pooled embedding of the caption.
+    """Bag-of-words text encoder: an embedding of each token, and a pooled one of the caption.
 
-    A token's embedding does not depend on its neighbours, so that "red" is the same in held-out attribute combinations. Stop
-    words are masked. In training, captions undergo dropout: whole captions for classifier-free guidance, and single attributes
-    for guidance by attribute and for partial captions.
+    Token embeddings are for cross-attention. They do not depend on a token's neighbours, so that "red" is the same in held-out
+    attribute combinations. Stop words are masked. In training, captions undergo dropout: whole captions for classifier-free
+    guidance, and single attributes for guidance by attribute and for partial captions.
 
     Args:
         hidden_dim: int, size of an embedding.
@@ -37,10 +37,10 @@ class TextEncoder(layers.Layer):
 
     def __init__(self, hidden_dim, attribute_dropout=0.1, caption_dropout=0.1, **options):
         super().__init__(**options)
-        self.hidden_dim, self.attribute_dropout, self.caption_dropout = hidden_dim, attribute_dropout, caption_dropout
-        self.seed_generator = keras.random.SeedGenerator(3)
-        initializer = keras.initializers.RandomNormal(stddev=1.0, seed=4)  # Keras' default of 0.05 makes captions slow to learn
-        self.token_embeddings = layers.Embedding(VOCABULARY_SIZE + 1, hidden_dim, embeddings_initializer=initializer)
+        self.hidden_dim, self.seed_generator = hidden_dim, keras.random.SeedGenerator(3)
+        self.attribute_dropout, self.caption_dropout = attribute_dropout, caption_dropout
+        initializer = keras.initializers.RandomNormal(stddev=1.0, seed=4)  # 0.05 makes learning slow
+        self.token_embeddings = layers.Embedding(VOCABULARY_SIZE + 1, hidden_dim, initializer)
         self.pooled_projection = layers.Dense(hidden_dim)
 
     def build(self, tokens_shape):

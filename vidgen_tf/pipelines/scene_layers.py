@@ -48,8 +48,8 @@ def sample_scene_layers(model, vae, count, layer_velocity_fn, seed, **options):
     for k in range(model.config.num_scene_layers):
         has_layer, velocity_fn = layer_velocity_fn(k, np.asarray(model.normalization(z)))
         if has_layer.any():
-            layer_seed = seed + k * SEED_STRIDE
-            z[has_layer] = model.sample(int(has_layer.sum()), seed=layer_seed, velocity_fn=velocity_fn, **options)
+            size, layer_seed = int(has_layer.sum()), seed + k * SEED_STRIDE
+            z[has_layer] = model.sample(size, seed=layer_seed, velocity_fn=velocity_fn, **options)
             layer = decode(vae, z[has_layer])
             if k == 0:
                 frames = layer

@@ -89,7 +89,9 @@ def _load_trained(dataset, folder):
 
 
 def sample_captions(model, vae, captions, guidance_scale, seed=0, **options):
-    """Clips sampled with classifier-free guidance; the scene layer of a second object is conditioned on the first one's.
+    """Clips sampled with classifier-free guidance, object by object where there are scene layers.
+
+    The scene layer of a second object is conditioned on the first one's.
 
     Args:
         model: trained `LatentDiffusion` with captions.
@@ -118,7 +120,8 @@ def sample_captions(model, vae, captions, guidance_scale, seed=0, **options):
                 conditioning["background"] = background[has_layer]
             return has_layer, guided_velocity(model, guidance_scale, conditioning=conditioning)
 
-        batches.append(sample_scene_layers(model, vae, len(batch), layer_velocity_fn, seed + first, **options))
+        sampled = sample_scene_layers(model, vae, len(batch), layer_velocity_fn, seed + first, **options)
+        batches.append(sampled)
     return np.concatenate(batches)
 
 
