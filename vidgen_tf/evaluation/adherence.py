@@ -63,9 +63,7 @@ def conditioning_states(conditioning, dataset, count):
     states = conditioning.states if isinstance(conditioning, LabelledClips) else conditioning
     states = states if isinstance(states, dict) else WORLDS[tracker].parse_captions(states)
     if not states.keys() >= set(names) or any(len(states[name]) != count for name in names):
-        raise CourseError(
-            f"The prompts of {count} clips are as many captions, or the states {', '.join(names)} of as many clips."
-        )
+        raise CourseError(f"{count} clips need as many prompts: captions, or the states {', '.join(names)}.")
     return {name: np.asarray(states[name]) for name in names}
 
 

@@ -1,40 +1,41 @@
 """Experiments of chapter 12: an ablation study of the latent diffusion models."""
 
-import dataclasses
-
-from .. import training, zoo
 from ..evaluation.scores import evaluate_trained
 from ..recipes import RECIPES
 from ..recipes.diffusion import SHORT_RUN_LEARNING_RATE
+from .ablation import change_recipe, train_variants
 
 SEEDS = (12, 112, 212)
-NAMES = {
-    "digits": ("baseline", "position scale 0.02", "uniform timesteps", "VAE beta 0.1"),
-    "shapes": ("baseline", "position scale 0.02", "uniform timesteps"),  # its baseline's VAE has that beta
+
+# Variant -> what it changes in the baseline.
+ABLATIONS = {
+    "digits": {
+        "baseline": {},
+        "position scale 0.02": {"config": {"position_scale": 0.02}},
+        "uniform timesteps": {"config": {"uniform_timestep_prob": 1.0}},
+        "VAE beta 0.1": {"uses": {"autoencoder": "vae-digits"}},
+    },
+    "shapes": {  # the baseline's VAE has a beta of 0.1
+        "baseline": {},
+        "position scale 0.02": {"config": {"position_scale": 0.02}},
+        "uniform timesteps": {"config": {"uniform_timestep_prob": 1.0}},
+    },
 }
 
 
 def variants(dataset):
-    """The recipes that are compared: each but the baseline differs from it in one choice, which its name says.
-
-    The baseline is the shipped recipe in a short run: on the training split alone, and with one timestep per clip.
+    """The recipes that are compared. The baseline is the shipped one in a short run: on the training split alone, with a larger
+    learning rate and one timestep per clip.
 
     Args:
         dataset: str, "digits" or "shapes".
 
     Returns:
-        dict from a name in `NAMES[dataset]` to a `Recipe`.
+        dict from a name in `ABLATIONS[dataset]` to a `Recipe`.
     """
-    shipped = RECIPES[f"diffusion-{dataset}"]
-    config = dataclasses.replace(shipped.config, per_frame_timestep_prob=0.0)
-    baseline = dataclasses.replace(shipped, config=config, training={"learning_rate": SHORT_RUN_LEARNING_RATE})
-    changes = {
-        "baseline": {},
-        "position scale 0.02": {"config": dataclasses.replace(config, position_scale=0.02)},
-        "uniform timesteps": {"config": dataclasses.replace(config, uniform_timestep_prob=1.0)},
-        "VAE beta 0.1": {"uses": {"autoencoder": f"vae-{dataset}"}},
-    }
-    return {name: dataclasses.replace(baseline, **changes[name]) for name in NAMES[dataset]}
+    short_run = {"num_extra_clips": 0, "learning_rate": SHORT_RUN_LEARNING_RATE}
+    baseline = change_recipe(RECIPES[f"diffusion-{dataset}"], config={"per_frame_timestep_prob": 0.0}, training=short_run)
+    return {name: change_recipe(baseline, **changes) for name, changes in ABLATIONS[dataset].items()}
 
 
 def run_ablation(dataset, path, steps=1000, seeds=SEEDS):
@@ -47,16 +48,6 @@ def run_ablation(dataset, path, steps=1000, seeds=SEEDS):
         seeds: sequence of non-negative int: each variant is trained once with each.
 
     Returns:
-        list of dicts, one for each variant and seed: "variant", "seed", and the scores of `evaluate_video`.
+        list of dicts, one for each variant and seed: "variant", "seed", and the scores of `evaluation.video.evaluate_video`.
     """
-    recipes = variants(dataset)
-
-    def make(run):
-        name, seed = run
-        recipe = dataclasses.replace(recipes[name], seed=seed)
-        training.set_seed(seed)
-        model = recipe.build()
-        recipe.train(recipe, model, steps, None)
-        return {"variant": name, "seed": seed} | evaluate_trained(model, recipe.record())
-
-    return zoo.run_rows(path, [(name, seed) for name in recipes for seed in seeds], make)
+    return train_variants(variants(dataset), path, steps, seeds, lambda model, recipe: evaluate_trained(model, recipe.record()))

@@ -1,21 +1,22 @@
 """Experiments of chapter 13: an ablation study of the text-to-video models, and text to video trained from scratch."""
 
-import dataclasses
 import time
 
 import numpy as np
 
-from .. import training, zoo
+from .. import training
 from ..datasets import load
 from ..errors import CourseError
 from ..evaluation.adherence import AccuracyCurve, adherence_scores, prompt_accuracy
 from ..files import check_writable
 from ..models.vae import VAE
 from ..pipelines.text_to_video import evaluation_prompts, sample_captions
+from ..pipelines.video import load_autoencoder
 from ..recipes import RECIPES
 from ..recipes.diffusion import SHORT_RUN_LEARNING_RATE, fit_examples
 from ..recipes.text_to_video import (
     ATTRIBUTE_GUIDANCE_SCALE,
+    COLLISION_REPEATS,
     SHORT_RUN_ATTRIBUTE_DROPOUT,
     autoencoder_frames,
     training_set,
@@ -24,65 +25,48 @@ from ..recipes.vae import fit_vae
 from ..worlds import shapes
 from ..zoo.experiments import write_rows
 from ..zoo.weights import write_weights
+from .ablation import change_recipe, train_variants
 
 SEED = 13
 SEEDS = (13, 113, 213)  # of the ablation study
 GUIDANCE_SCALE = 2.5  # of the ablation study, one for the whole caption
 AUTOENCODER_STEPS = {"digits": 1500, "shapes": 9000}  # from scratch: a blurred digit can be read, a blurred triangle is a circle
 
-# Each variant adds one choice to the one before; the last is the shipped recipe in a short run.
-NAMES = {
-    "digits": ("no attribute dropout", "attribute dropout", "+ twice as many clips", "+ free-motion clips"),
-    "shapes": (
-        "one latent per frame",
-        "scene layers",
-        "+ frame-difference loss",
-        "+ collision repeats",
-        "+ 25 % uniform timesteps",
-    ),
+# Variant -> what it changes in the one before it; the first ones lack what the others add, the last are the shipped recipes.
+ABLATIONS = {
+    "digits": {
+        "no attribute dropout": {"config": {"attribute_dropout": 0.0}},
+        "attribute dropout": {"config": {"attribute_dropout": 0.1}},
+        "+ twice as many clips": {"training": {"num_extra_clips": 8000}},
+        "+ free-motion clips": {"training": {"num_free_motion_clips": 8000}},
+    },
+    "shapes": {
+        "one latent per frame": {
+            "config": {"num_scene_layers": 1, "frame_difference_weight": 0.0, "uniform_timestep_prob": 0.0},
+            "training": {"collision_repeats": 1},
+        },
+        "scene layers": {"config": {"num_scene_layers": 2}},
+        "+ frame-difference loss": {"config": {"frame_difference_weight": 1.0}},
+        "+ collision repeats": {"training": {"collision_repeats": COLLISION_REPEATS}},
+        "+ 25 % uniform timesteps": {"config": {"uniform_timestep_prob": 0.25}},
+    },
 }
 
 
 def variants(dataset):
-    """The recipes that are compared, see `NAMES`.
+    """The recipes that are compared: the shipped one in a short run, built up choice by choice.
 
     Args:
         dataset: str, "digits" or "shapes".
 
     Returns:
-        dict from a name in `NAMES[dataset]` to a `Recipe`.
+        dict from a name in `ABLATIONS[dataset]` to a `Recipe`.
     """
-    shipped, recipes = RECIPES[f"text-to-video-{dataset}"], {}
-    recipe = dataclasses.replace(shipped, training={"learning_rate": SHORT_RUN_LEARNING_RATE})
-    if dataset == "digits":
-        recipe = _with_config(recipe, attribute_dropout=0.0)
-        additions = (
-            lambda recipe: recipe,
-            lambda recipe: _with_config(recipe, attribute_dropout=shipped.config.attribute_dropout),
-            lambda recipe: _with_training(recipe, num_extra_clips=8000),
-            lambda recipe: _with_training(recipe, num_free_motion_clips=8000),
-        )
-    else:
-        recipe = _with_training(recipe, collision_repeats=1)
-        recipe = _with_config(recipe, num_scene_layers=1, frame_difference_weight=0.0, uniform_timestep_prob=0.0)
-        additions = (
-            lambda recipe: recipe,
-            lambda recipe: _with_config(recipe, num_scene_layers=2),
-            lambda recipe: _with_config(recipe, frame_difference_weight=1.0),
-            lambda recipe: _with_training(recipe, collision_repeats=4),
-            lambda recipe: _with_config(recipe, uniform_timestep_prob=0.25),
-        )
-    for name, add in zip(NAMES[dataset], additions, strict=True):
-        recipes[name] = recipe = add(recipe)
+    short_run = {"num_extra_clips": 0, "num_free_motion_clips": 0, "learning_rate": SHORT_RUN_LEARNING_RATE}
+    recipe, recipes = change_recipe(RECIPES[f"text-to-video-{dataset}"], training=short_run), {}
+    for name, changes in ABLATIONS[dataset].items():
+        recipes[name] = recipe = change_recipe(recipe, **changes)
     return recipes
-
-
-def _with_config(recipe, **change):
-    return dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **change))
-
-
-def _with_training(recipe, **change):
-    return dataclasses.replace(recipe, training=dict(recipe.training) | change)
 
 
 def run_ablation(dataset, path, steps=1500, seeds=SEEDS):
@@ -97,17 +81,11 @@ def run_ablation(dataset, path, steps=1500, seeds=SEEDS):
     Returns:
         list of dicts, one for each variant and seed: "variant", "seed", and the accuracies of `ablation_scores`.
     """
-    recipes = variants(dataset)
 
-    def make(run):
-        name, seed = run
-        recipe = dataclasses.replace(recipes[name], seed=seed)
-        training.set_seed(seed)
-        model = recipe.build()
-        recipe.train(recipe, model, steps, None)
-        return {"variant": name, "seed": seed} | ablation_scores(model, zoo.load(recipe.uses["autoencoder"]), dataset)
+    def score(model, recipe):
+        return ablation_scores(model, load_autoencoder(recipe.uses["autoencoder"]), dataset)
 
-    return zoo.run_rows(path, [(name, seed) for name in recipes for seed in seeds], make)
+    return train_variants(variants(dataset), path, steps, seeds, score)
 
 
 def ablation_scores(model, vae, dataset, count=400):
@@ -160,9 +138,9 @@ def train_from_scratch(dataset, folder, autoencoder_steps, steps=2500, eval_inte
     Raises:
         CourseError: an unknown data set, a folder that can't be written to, or a damaged checkpoint.
     """
-    if dataset not in NAMES:
-        raise CourseError(f"There is no text-to-video of {dataset!r}; there is one of {', '.join(NAMES)}.")
-    recipe = _with_config(RECIPES[f"text-to-video-{dataset}"], attribute_dropout=SHORT_RUN_ATTRIBUTE_DROPOUT)
+    if dataset not in ABLATIONS:
+        raise CourseError(f"There is no text-to-video of {dataset!r}; there is one of {', '.join(ABLATIONS)}.")
+    recipe = change_recipe(RECIPES[f"text-to-video-{dataset}"], config={"attribute_dropout": SHORT_RUN_ATTRIBUTE_DROPOUT})
     names, folder = {"vae": recipe.uses["autoencoder"], "model": recipe.name}, check_writable(folder)
     kept = _kept_files(folder, names, resume)
     training.set_seed(seed)
@@ -190,7 +168,7 @@ def train_from_scratch(dataset, folder, autoencoder_steps, steps=2500, eval_inte
 def _autoencoder(recipe, steps, seed, checkpoint):
     """The autoencoder, trained here or shipped, and the seconds that its training took."""
     if not steps:
-        return zoo.load(recipe.uses["autoencoder"]), 0.0
+        return load_autoencoder(recipe.uses["autoencoder"]), 0.0
     vae = VAE(RECIPES[recipe.uses["autoencoder"]].config, seed)
     frames = autoencoder_frames(load(recipe.dataset[0]), recipe.config.num_scene_layers)
     return vae, fit_vae(vae, frames, steps, seed=seed, checkpoint=checkpoint)["seconds"][-1]

@@ -36,7 +36,7 @@ def add_noise(clip, noise, t):
 
 
 def velocity_to_noise(velocity, noisy, t):
-    """The noise of a noised sample, from its velocity `noise - clip`: a reparameterisation of the prediction target.
+    """The noise of a noised sample, from its velocity `noise - clip`: another prediction target.
 
     Args:
         velocity: float `(..., D)`.
@@ -50,7 +50,7 @@ def velocity_to_noise(velocity, noisy, t):
 
 
 def velocity_to_clip(velocity, noisy, t):
-    """The clip of a noised sample, from its velocity `noise - clip`: a reparameterisation of the prediction target.
+    """The clip of a noised sample, from its velocity `noise - clip`: another prediction target.
 
     Args:
         velocity: float `(..., D)`.
@@ -64,7 +64,7 @@ def velocity_to_clip(velocity, noisy, t):
 
 
 def noise_to_velocity(noise, noisy, t):
-    """The velocity of a noised sample, from its noise: from the prediction target of a DDPM to that of flow matching.
+    """The velocity of a noised sample, from its noise, which is the prediction target of a DDPM.
 
     Args:
         noise: float `(..., D)`.
@@ -124,12 +124,13 @@ def sample_timesteps(count, config, seed):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class FlowMatching(ConfiguredModel):
-    """Trains a latent diffusion model by conditional flow matching, and keeps an exponential moving average of the weights.
+    """Trains a latent diffusion model by conditional flow matching, and averages its weights (EMA).
 
     Args:
         model: `LatentDiffusion`. Its network becomes the exponential moving average (EMA) of the trained weights.
         ema_decay: float in [0, 1), the share of the average that a step keeps, once the average has warmed up.
-        seed: non-negative int, of the noise and the timesteps.
+        seed: non-negative int, of the noise and the timesteps. `evaluate` draws the same ones at each call, so that its losses,
+            and those of `fit` on validation data, can be compared.
 
     Call arguments:
         batch: float `(B, T, latent_dim)`, latents of clips; or a dict of these as "latents" and the model's conditioning:
@@ -147,7 +148,7 @@ class FlowMatching(ConfiguredModel):
     def __init__(self, model, ema_decay=0.999, seed=0):
         super().__init__(name="flow_matching", autocast=False)
         self.model, self.ema_decay, self.seed = model, ema_decay, seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator, self.eval_seed_generator = (keras.random.SeedGenerator(seed) for _ in range(2))
         self.network = model.build_network()
         model.network.set_weights(self.network.get_weights())
         model.trainable = False  # the average has no gradient
@@ -166,15 +167,17 @@ class FlowMatching(ConfiguredModel):
         latents = normalize(batch.pop("latents"))
         if "background" in batch:
             batch["background"] = normalize(batch["background"])
-        noise = keras.random.normal(ops.shape(latents), seed=self.seed_generator)
-        t = sample_timesteps(ops.shape(latents)[0], self.model.config, self.seed_generator)
+        seed = self.seed_generator if training else self.eval_seed_generator
+        noise = keras.random.normal(ops.shape(latents), seed=seed)
+        t = sample_timesteps(ops.shape(latents)[0], self.model.config, seed)
         inputs = {"noisy": add_noise(latents, noise, t), "timesteps": t} | batch
         return self.network(inputs, training=training), noise - latents
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Mean squared error of the velocity, plus the weighted frame-difference loss: that of its changes between frames.
+        """Mean squared error of the velocity, plus the weighted frame-difference loss.
 
-        The minimum does not depend on the weight: it is the marginal velocity.
+        The latter is the error of the changes from frame to frame. The minimum does not depend on the weight: it is the marginal
+        velocity.
 
         Args:
             x: the batch.
@@ -189,8 +192,7 @@ class FlowMatching(ConfiguredModel):
         References:
             Tevet and others, 2023, "Human motion diffusion model" (there: velocity loss, of the motion's velocity).
         """
-        predicted, target = y_pred
-        error = predicted - target
+        error = y_pred[0] - y_pred[1]
         difference = error[:, 1:] - error[:, :-1]  # (B, T, D) -> (B, T - 1, D)
         weight = self.model.config.frame_difference_weight
         return ops.mean(ops.square(error)) + weight * ops.mean(ops.square(difference))
@@ -206,9 +208,22 @@ class FlowMatching(ConfiguredModel):
         """
         logs = super().train_step(data)
         step = ops.cast(self.optimizer.iterations, "float32")
-        decay = ops.minimum(self.ema_decay, (1 + step) / (10 + step))  # warm-up: early weights are soon forgotten
+        decay = ops.minimum(self.ema_decay, (1 + step) / (10 + step))  # warm-up: it forgets the first weights
         update_ema(self.ema_network, self.network, decay)
         return logs
+
+    def evaluate(self, *arguments, **options):
+        """The loss on other data, with the same noise and timesteps at each call.
+
+        Args:
+            *arguments: of `keras.Model.evaluate`.
+            **options: of `keras.Model.evaluate`.
+
+        Returns:
+            float or dict, as of `keras.Model.evaluate`.
+        """
+        self.eval_seed_generator.state.assign([self.seed, 0])
+        return super().evaluate(*arguments, **options)
 
 
 def euler(velocity_fn, z, timesteps):
@@ -269,9 +284,10 @@ def check_guidance_scale(guidance_scale):
 
 
 def guided_velocity(model, guidance_scale, *, conditioning):
-    """Classifier-free guidance: extrapolates from the velocity without a caption, or without one attribute, to that with it.
+    """Classifier-free guidance: extrapolates from a velocity without the caption to that with it.
 
-    With scale w it is `v + (w - 1) * (v - v_without)`, added up over the attributes where each has a scale of its own.
+    With scale w it is `v + (w - 1) * (v - v_without)`. Where each attribute has a scale of its own, `v_without` is the velocity
+    without that attribute, and the differences are added up.
 
     Args:
         model: trained `LatentDiffusion` with captions.
@@ -292,7 +308,8 @@ def guided_velocity(model, guidance_scale, *, conditioning):
     """
     check_guidance_scale(guidance_scale)
     scales = guidance_scale if isinstance(guidance_scale, dict) else {"all": guidance_scale}
-    dropped = [(scale - 1, drop_attribute(conditioning["tokens"], name)) for name, scale in scales.items() if scale != 1]
+    scales = {name: scale for name, scale in scales.items() if scale != 1}
+    dropped = [(scale - 1, drop_attribute(conditioning["tokens"], name)) for name, scale in scales.items()]
 
     def velocity_fn(noisy, t):
         conditional = model.velocity(noisy, t, conditioning=conditioning)

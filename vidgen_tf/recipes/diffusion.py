@@ -9,7 +9,7 @@ import numpy as np
 from .. import training, zoo
 from ..datasets import DATASETS, load, pipeline
 from ..files import progress
-from ..models.dit import DiffusionConfig
+from ..models.dit import CONDITIONING, DiffusionConfig
 from ..models.flow_matching import FlowMatching
 from ..models.vae import encode
 from ..pipelines.scene_layers import encode_scene_layers
@@ -21,7 +21,6 @@ WARMUP_STEPS = 100  # until the learning rate is at its largest
 XLA_MIN_STEPS = 400  # from which on XLA's compiling of a step is worth its seconds
 EXTRA_DATA = {name: dataclasses.replace(DATASETS[name], seed=900) for name in ("digits", "shapes")}  # more of the same clips
 BLOCK = 500  # extra clips that are made and encoded together
-CONDITIONING = ("tokens", "background")  # what examples may hold besides latents
 
 
 def fit_diffusion(
@@ -36,7 +35,7 @@ def fit_diffusion(
     seed=0,
     **options,
 ):
-    """Trains a latent diffusion model by flow matching: AdamW, the learning rate warmed up and then falling to 0 along a cosine.
+    """Trains a latent diffusion model by flow matching: AdamW, warm-up, then cosine decay to 0.
 
     Args:
         model: `LatentDiffusion` whose normalisation has been adapted; its weights become the EMA of the training.
@@ -54,8 +53,8 @@ def fit_diffusion(
         The history of `training.fit`.
     """
     trainer = FlowMatching(model, 1 - 10 / steps if ema_decay is None else ema_decay, seed)
-    cosine = {"decay_steps": steps - WARMUP_STEPS, "warmup_target": learning_rate, "warmup_steps": WARMUP_STEPS}
-    schedule = keras.optimizers.schedules.CosineDecay(0.0, **cosine)
+    warmup = {"warmup_target": learning_rate, "warmup_steps": WARMUP_STEPS}
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - WARMUP_STEPS, **warmup)
     optimizer = keras.optimizers.AdamW(schedule, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
     trainer.compile(optimizer, jit_compile=steps >= XLA_MIN_STEPS)
     arrays = {"latents": latents} | (conditioning or {})
@@ -134,18 +133,9 @@ def training_set(dataset, vae, num_scene_layers=1, num_extra_clips=0):
     return concatenate_examples(parts)
 
 
-def train(recipe, model, steps, checkpoint):
+def _train(recipe, model, steps, checkpoint):
     """Trains an unconditional model on the latents of a data set; in more steps than the fast budget has, on extra clips too.
-
-    Args:
-        recipe: `Recipe`; its training may name "num_extra_clips" and "learning_rate".
-        model: `LatentDiffusion`.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file, or None.
-
-    Returns:
-        The history of `training.fit`.
-    """
+    The recipe's training may hold "num_extra_clips", and options of `fit_diffusion`."""
     options = dict(recipe.training)
     num_extra_clips = options.pop("num_extra_clips", 0)
     vae, is_long = zoo.load(recipe.uses["autoencoder"]), steps > recipe.steps["fast"]
@@ -161,7 +151,7 @@ _DIGITS = Recipe(
     dataset=("digits", "train"),
     steps={"fast": 600, "full": 12000},
     seed=12,
-    train=train,
+    train=_train,
     evaluation="video",
     pipeline="video",
     reference="digits",

@@ -59,7 +59,7 @@ def training_set(
 
 
 def encode_examples(vae, clips, num_scene_layers=1, collision_repeats=COLLISION_REPEATS):
-    """Examples of clips without held-out attribute combinations, once for each caption, and once for each of its objects.
+    """Examples of clips without held-out attribute combinations: one for each caption, and each object.
 
     Args:
         vae: trained `VAE` of their frames.
@@ -77,9 +77,10 @@ def encode_examples(vae, clips, num_scene_layers=1, collision_repeats=COLLISION_
     captions = [tokenize(captions) for captions in (clips.captions, clips.captions_zh)]
     if num_scene_layers == 1:
         z_mean, z_log_var = encode(vae, clips.frames)
-        return concatenate_examples([{"z_mean": z_mean, "z_log_var": z_log_var, "tokens": tokens} for tokens in captions])
+        latents = {"z_mean": z_mean, "z_log_var": z_log_var}
+        return concatenate_examples([latents | {"tokens": tokens} for tokens in captions])
     encoded = encode_scene_layers(vae, clips)
-    repeats = np.int64(clips.states["color"].T >= 0)  # (2, N): first objects, then second ones, as in `encode_scene_layers`
+    repeats = np.int64(clips.states["color"].T >= 0)  # (2, N): first and second objects, as in `encoded`
     repeats[1, clips.states["motion"][:, 1] == shapes.MOTIONS.index("collides")] = collision_repeats
     chosen = np.repeat(np.arange(repeats.size), repeats.ravel())
     parts = [encoded | {"tokens": np.concatenate([tokens, swap_phrases(tokens)])} for tokens in captions]
@@ -104,18 +105,9 @@ def autoencoder_frames(clips, num_scene_layers):
     return frames.reshape(-1, *frames.shape[2:])
 
 
-def train(recipe, model, steps, checkpoint):
-    """Trains on the captioned latents of a data set; in more steps than the fast budget has, on extra clips too.
-
-    Args:
-        recipe: `Recipe`; its training may name the last three arguments of `training_set`, and "learning_rate".
-        model: `LatentDiffusion` with captions.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file, or None.
-
-    Returns:
-        The history of `training.fit`.
-    """
+def _train(recipe, model, steps, checkpoint):
+    """Trains on the captioned latents of a data set; in more steps than the fast budget has, on extra clips too. The recipe's
+    training may hold `SET_OPTIONS`, and options of `fit_diffusion`."""
     options = dict(recipe.training)
     clips = {name: options.pop(name) for name in SET_OPTIONS if name in options}
     if steps <= recipe.steps["fast"]:
@@ -133,7 +125,7 @@ _DIGITS = Recipe(
     dataset=("digits", "train"),
     steps={"fast": 600, "full": 8000},
     seed=13,
-    train=train,
+    train=_train,
     evaluation="text_to_video",
     pipeline="text_to_video",
     reference="digits",

@@ -1,0 +1,174 @@
+"""Experiments: variants differ in what their name says, rows are of real runs, and a training from scratch can be stopped."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from vidgen_tf import datasets
+from vidgen_tf.errors import CourseError
+from vidgen_tf.experiments import diffusion, text_to_video
+from vidgen_tf.recipes import RECIPES
+from vidgen_tf.recipes import diffusion as diffusion_recipes
+from vidgen_tf.recipes import text_to_video as text_recipes
+from vidgen_tf.zoo.experiments import read_rows
+
+TINY = {"hidden_dim": 8, "num_layers": 1, "num_heads": 2}
+
+
+def differences(one, other):
+    """Every field of two recipes, their configurations and trainings included, that differs: name -> the other's value."""
+
+    def flat(recipe):
+        fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        nested = [dataclasses.asdict(fields.pop("config")), fields.pop("training"), fields.pop("uses")]
+        return fields | {key: value for part in nested for key, value in part.items()}
+
+    one, other = flat(one), flat(other)
+    return {name: other.get(name) for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+
+
+CHANGES = {  # variant -> what its name says of the variant before, or of the baseline
+    "baseline": {},
+    "position scale 0.02": {"position_scale": 0.02},
+    "uniform timesteps": {"uniform_timestep_prob": 1.0},
+    "VAE beta 0.1": {"autoencoder": "vae-digits"},
+    "attribute dropout": {"attribute_dropout": 0.1},
+    "+ twice as many clips": {"num_extra_clips": 8000},
+    "+ free-motion clips": {"num_free_motion_clips": 8000},
+    "scene layers": {"num_scene_layers": 2},
+    "+ frame-difference loss": {"frame_difference_weight": 1.0},
+    "+ collision repeats": {"collision_repeats": 4},
+    "+ 25 % uniform timesteps": {"uniform_timestep_prob": 0.25},
+}
+
+
+@pytest.mark.parametrize("dataset", ["digits", "shapes"])
+def test_a_variant_of_the_diffusion_differs_from_the_baseline_in_what_its_name_says(dataset):
+    variants = diffusion.variants(dataset)
+    assert variants.keys() == diffusion.ABLATIONS[dataset].keys()
+    for name, recipe in variants.items():
+        assert differences(variants["baseline"], recipe) == CHANGES[name], name
+    change = differences(RECIPES[f"diffusion-{dataset}"], variants["baseline"])
+    expected = {"num_extra_clips": 0, "learning_rate": diffusion_recipes.SHORT_RUN_LEARNING_RATE}
+    assert change == expected | {"per_frame_timestep_prob": 0.0}, "a short run"
+    beta = RECIPES[variants["baseline"].uses["autoencoder"]].config.beta
+    assert (beta == 0.1) == ("VAE beta 0.1" not in variants), "what a variant varies is not the baseline's already"
+
+
+@pytest.mark.parametrize("dataset", ["digits", "shapes"])
+def test_a_variant_of_text_to_video_adds_what_its_name_says(dataset):
+    variants = text_to_video.variants(dataset)
+    names = list(variants)
+    assert names == list(text_to_video.ABLATIONS[dataset])
+    for before, name in itertools.pairwise(names):
+        assert differences(variants[before], variants[name]) == CHANGES[name], name
+    shipped, last = RECIPES[f"text-to-video-{dataset}"], variants[names[-1]]
+    assert last.config == shipped.config
+    lacks = {"digits": {"attribute_dropout": 0.0}, "shapes": {"num_scene_layers": 1, "frame_difference_weight": 0.0}}[dataset]
+    assert lacks.items() <= dataclasses.asdict(variants[names[0]].config).items()
+    assert last.training["learning_rate"] == diffusion_recipes.SHORT_RUN_LEARNING_RATE
+
+
+@pytest.fixture
+def few_clips(monkeypatch):
+    """Training splits of 300 clips, and a tiny network."""
+    for module in (diffusion_recipes, text_recipes, text_to_video):
+        monkeypatch.setattr(module, "load", lambda name, split="train": datasets.load(name, split, 300))
+    for name in ("diffusion-digits", "text-to-video-digits"):
+        recipe = RECIPES[name]
+        config = dataclasses.replace(recipe.config, **TINY)
+        monkeypatch.setitem(RECIPES, name, dataclasses.replace(recipe, config=config))
+
+
+@pytest.mark.slow
+def test_two_variants_are_trained_with_two_seeds(few_clips, monkeypatch, tmp_path):
+    """What is evaluated is each variant's own model: the same seed gives the same, another seed or variant gives another."""
+
+    def evaluated(model, record):
+        assert record["config"] == dataclasses.asdict(model.config)
+        return {"uniform": model.config.uniform_timestep_prob, "norm": float(np.linalg.norm(model.network.get_weights()[0]))}
+
+    names = ("baseline", "uniform timesteps")
+    monkeypatch.setitem(diffusion.ABLATIONS, "digits", {name: diffusion.ABLATIONS["digits"][name] for name in names})
+    monkeypatch.setattr(diffusion, "evaluate_trained", evaluated)
+    path = tmp_path / "rows.json"
+    rows = diffusion.run_ablation("digits", path, steps=200, seeds=(12, 112))
+    runs = [("baseline", 12, 0.0), ("baseline", 112, 0.0), ("uniform timesteps", 12, 1.0), ("uniform timesteps", 112, 1.0)]
+    assert [(row["variant"], row["seed"], row["uniform"]) for row in rows] == runs
+    assert len({row["norm"] for row in rows}) == 4 and not path.exists()
+    assert diffusion.run_ablation("digits", path, steps=200, seeds=(12,)) == [rows[0], rows[2]]
+
+
+@pytest.mark.slow
+def test_a_tiny_ablation_of_text_to_video_has_accuracies_for_every_variant(few_clips, monkeypatch, tmp_path):
+    two = dict(list(text_to_video.ABLATIONS["digits"].items())[:2])
+    monkeypatch.setitem(text_to_video.ABLATIONS, "digits", two)
+    rows = text_to_video.run_ablation("digits", tmp_path / "rows.json", steps=200, seeds=(13,))
+    assert [row["variant"] for row in rows] == ["no attribute dropout", "attribute dropout"]
+    for row in rows:
+        keys = {"joint_accuracy", "motion_accuracy", "held_out_joint_accuracy", "held_out_motion_accuracy"}
+        assert set(row) == {"variant", "seed", "held_out_joint_accuracy_by_attribute"} | keys
+        assert all(0 <= row[key] <= 1 for key in keys) and row["joint_accuracy"] <= row["motion_accuracy"]
+
+
+@pytest.mark.parametrize("dataset", ["digits", "shapes"])
+def test_scores_of_an_ablation_are_of_the_prompts_that_their_names_say(dataset, monkeypatch):
+    """With real clips for sampled ones: all is right, but for the clips that are exchanged."""
+    asked = []
+
+    def sampled(model, vae, prompts, scale, seed):
+        clips = next(clips for clips, known in known_prompts if known == prompts)
+        asked.append(scale)
+        frames = clips.frames.copy()
+        frames[clips.states["motion"].reshape(len(clips), -1)[:, 0] == frozen] = 0
+        return frames
+
+    frozen = text_to_video.shapes.MOTIONS.index("collides") if dataset == "shapes" else 0
+    known_prompts = [text_to_video.evaluation_prompts(dataset, 200, "validation", held_out) for held_out in (False, True)]
+    monkeypatch.setattr(text_to_video, "sample_captions", sampled)
+    scores = text_to_video.ablation_scores("model", "vae", dataset, count=200)
+    assert all(0 <= value <= 1 for value in scores.values())
+    if dataset == "shapes":
+        assert scores["collision_joint_accuracy"] == 0 and scores["one_object_joint_accuracy"] > 0.95
+        assert 0.5 < scores["two_objects_joint_accuracy"] < 0.9 and asked == [2.5, 2.5]
+    else:
+        share = np.mean(known_prompts[0][0].states["motion"] != 0)
+        assert scores["motion_accuracy"] == pytest.approx(share, abs=0.02)
+        assert asked == [2.5, 2.5, text_recipes.ATTRIBUTE_GUIDANCE_SCALE]
+        assert scores["held_out_joint_accuracy_by_attribute"] == scores["held_out_joint_accuracy"]
+
+
+@pytest.mark.slow
+def test_a_training_from_scratch_that_was_stopped_ends_like_one_that_was_not(few_clips, monkeypatch, tmp_path):
+    """The whole way, of a few steps each: what comes out is measured, kept, and read again."""
+    options = {"autoencoder_steps": 100, "steps": 150, "eval_interval": 50}
+    whole = text_to_video.train_from_scratch("digits", tmp_path / "whole", **options)
+    measure, calls = text_to_video.adherence_scores, []
+
+    def interrupted(*arguments, **others):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return measure(*arguments, **others)
+
+    monkeypatch.setattr(text_to_video, "adherence_scores", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        text_to_video.train_from_scratch("digits", tmp_path, **options)
+    assert not (tmp_path / "curve.json").exists()
+    rows = text_to_video.train_from_scratch("digits", tmp_path, **options, resume=True)
+    assert rows == read_rows(tmp_path / "curve.json") and [row["step"] for row in rows] == [50, 100, 150, 150]
+    scores = [[{key: row[key] for key in row if key.endswith("accuracy")} for row in each] for each in (whole, rows)]
+    assert scores[0] == scores[1]
+    names = {"digit_accuracy", "motion_accuracy", "joint_accuracy"}
+    assert set(rows[-1]) == {"step", "seconds", "transformer_seconds"} | names
+    assert sorted(path.suffix for path in tmp_path.glob("*.*")) == [".h5", ".h5", ".json"], "checkpoints are gone"
+
+
+def test_a_training_from_scratch_of_another_data_set_is_refused(tmp_path):
+    with pytest.raises(CourseError, match="no text-to-video of 'faces'; there is one of digits, shapes"):
+        text_to_video.train_from_scratch("faces", tmp_path, 100)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CourseError, match="Can't write"):
+        text_to_video.train_from_scratch("digits", tmp_path / "file", 100)

@@ -1,0 +1,50 @@
+"""Ablation studies: recipes with a choice changed, trained equally long with several seeds, and scored."""
+
+import dataclasses
+
+from .. import training, zoo
+
+
+def change_recipe(recipe, *, config=None, training=None, uses=None):
+    """A variant of a recipe.
+
+    Args:
+        recipe: `Recipe`.
+        config: dict of fields of its configuration to replace, or None.
+        training: dict to merge into its training, or None.
+        uses: dict to merge into its uses, or None.
+
+    Returns:
+        `Recipe`.
+    """
+    return dataclasses.replace(
+        recipe,
+        config=dataclasses.replace(recipe.config, **(config or {})),
+        training=dict(recipe.training) | (training or {}),
+        uses=dict(recipe.uses) | (uses or {}),
+    )
+
+
+def train_variants(variants, path, steps, seeds, score):
+    """Trains each variant once with each seed, and scores it.
+
+    Args:
+        variants: dict from a name to a `Recipe`.
+        path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
+        steps: training steps of each.
+        seeds: sequence of non-negative int.
+        score: function from a trained model and its `Recipe` to a dict of float.
+
+    Returns:
+        list of dicts, one for each variant and seed: "variant", the name; "seed"; and the scores.
+    """
+
+    def make(run):
+        name, seed = run
+        recipe = dataclasses.replace(variants[name], seed=seed)
+        training.set_seed(seed)
+        model = recipe.build()
+        recipe.train(recipe, model, steps, None)
+        return {"variant": name, "seed": seed} | score(model, recipe)
+
+    return zoo.run_rows(path, [(name, seed) for name in variants for seed in seeds], make)
