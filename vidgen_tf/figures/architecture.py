@@ -22,7 +22,6 @@ from .style import DPI, PAGE_WIDTH, PAPER, style_parameters
 DENSITY, COLORS = 2, 128  # pixels of the picture for a px of the page; different ones, which few tints and grey need
 PAGE_HEIGHT, PLEASANT = 700, 560  # px: the most, and what a page shows at once
 POINTS = 10  # size of the text
-UNHINTED = {"text.hinting": "no_hinting"}  # letters that are equally wide at any density
 TOO_LARGE = 1e6  # cost of a px beyond the page
 CANDIDATES = 6  # ways to cut a diagram that are tried
 FILLS = {  # of layers by kind: (fill, edge)
@@ -72,7 +71,7 @@ class Architecture:
             path: str or Path; its suffix says the format: .png, .svg or .pdf.
         """
         with atomic_path(Path(path)) as temporary, _context():
-            self.figure.savefig(temporary)
+            self.figure.savefig(temporary, dpi=DENSITY * DPI)
 
 
 def draw_architecture(model):
@@ -93,7 +92,7 @@ def draw_architecture(model):
     """
     networks = read_networks(model)
     with _context():
-        columns = _best_page([Plan(network, text_width) for network in networks])
+        columns = _best_page([Plan(network, _text_width) for network in networks])
         figure = _draw_page(columns)
     boxes = sum(len(diagram.boxes) for column in columns for diagram in column)
     params = sum(network.params for network in networks if not network.is_block)
@@ -101,23 +100,21 @@ def draw_architecture(model):
 
 
 @functools.lru_cache(maxsize=4096)
-def text_width(text, style):
-    """How wide a text of a diagram is.
-
-    Args:
-        text: str.
-        style: "plain" or "count"; or "title", "badge" or "head", which are bold.
-
-    Returns:
-        float, px.
-    """
+def _text_width(text, style):
+    """How wide a text is, in px; called within `_context`."""
     font = FontProperties(family="DejaVu Sans", size=POINTS + (style == "head"), weight=_weight(style))
-    with matplotlib.rc_context(UNHINTED):
-        return FigureCanvasAgg(Figure(dpi=DPI)).get_renderer().get_text_width_height_descent(text, font, ismath=False)[0]
+    return _measure().get_text_width_height_descent(text, font, ismath=False)[0]
+
+
+@functools.cache
+def _measure():
+    return FigureCanvasAgg(Figure(dpi=DPI)).get_renderer()
 
 
 def _context():
-    return matplotlib.rc_context(style_parameters() | UNHINTED)
+    """The style, with letters that are equally wide at any density of the picture."""
+    own = {"text.hinting": "no_hinting", "figure.constrained_layout.use": False}  # everything has its place
+    return matplotlib.rc_context(style_parameters() | own)
 
 
 def _weight(style):
@@ -181,7 +178,7 @@ def _page_cost(page):
 
 def _card_size(diagram):
     """Width and height of a diagram with its title."""
-    title = text_width(diagram.network.title, "head") + text_width(_count_text(diagram.network), "plain") + 24
+    title = _text_width(diagram.network.title, "head") + _text_width(_count_text(diagram.network), "plain") + 24
     return max(diagram.width, title) + 2 * CARD, diagram.height + HEADER + 2 * CARD
 
 
@@ -195,7 +192,7 @@ def _draw_page(columns):
     widths = [max(w for w, _ in column) for column in sizes]
     heights = [sum(h + GAP for _, h in column) for column in sizes]
     legend = _legend(columns)
-    width = max(sum(widths) + GAP * (len(widths) + 1), text_width(legend, "plain") + 2 * GAP)
+    width = max(sum(widths) + GAP * (len(widths) + 1), _text_width(legend, "plain") + 2 * GAP)
     height = max(heights) + GAP + LEGEND
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
     axes = figure.add_axes((0, 0, 1, 1))
@@ -227,7 +224,7 @@ def _draw_card(axes, diagram, x, y, w, h):
     for fx, fy, fw, fh, times in diagram.frames:
         _rounded(axes, left + fx, top + fy, fw, fh, FRAME_FILL, FRAME_EDGE, 8, linestyle=(0, (4, 2)), zorder=1)
         text = f"× {times}"
-        _badge(axes, left + fx + fw - text_width(text, "badge") - 12, top + fy, text)
+        _badge(axes, left + fx + fw - _text_width(text, "badge") - 12, top + fy, text)
     for points in diagram.lines:
         _arrow(axes, [(left + px, top + py) for px, py in points])
     for lx, ly, text in diagram.labels:
@@ -238,7 +235,7 @@ def _draw_card(axes, diagram, x, y, w, h):
 
 def _badge(axes, x, y, text):
     """How often something repeats, in a dark pill whose text begins at x."""
-    w = text_width(text, "badge")
+    w = _text_width(text, "badge")
     _rounded(axes, x - 6, y - 8.5, w + 12, 17, LINE_COLOR, LINE_COLOR, 8.5, zorder=6)
     axes.text(x, y, text, va="center_baseline", fontsize=POINTS, fontweight="bold", color=PAPER, zorder=7)
 
@@ -262,19 +259,19 @@ def _box(axes, placed, x, y):
     """A box around the middle x, below y."""
     box, middle = placed.box, y + placed.h / 2
     if box.kind == "sum":
-        axes.add_patch(Circle((x, middle), placed.h / 2, facecolor=PAPER, edgecolor=LINE_COLOR, linewidth=1.2, zorder=4))
+        options = {"facecolor": PAPER, "edgecolor": LINE_COLOR, "linewidth": 1.2, "zorder": 4}
+        axes.add_patch(Circle((x, middle), placed.h / 2, label=box.title, **options))
         axes.text(x, middle, box.title, ha="center", va="center", fontsize=POINTS + 3, zorder=5)
         return
     fill, edge = FILLS.get(box.kind, PALE) if box.params or box.kind != "layer" else PALE
     if not is_layer(box):
         fill = PAPER
     radius = 5 if is_layer(box) else placed.h / 2
-    patch = _rounded(axes, x - placed.w / 2, y, placed.w, placed.h, fill, edge, radius, zorder=4)
-    patch.set_label(box.title)
+    _rounded(axes, x - placed.w / 2, y, placed.w, placed.h, fill, edge, radius, label=box.title, zorder=4)
     for number, line in enumerate(placed.lines):
         at = x - placed.w / 2 + SIDE
         if len(placed.lines) == len(line) == 1:
-            at = x - text_width(*line[0]) / 2
+            at = x - _text_width(*line[0]) / 2
         y = middle + LINE * (number - (len(placed.lines) - 1) / 2)
         for part, (text, style) in enumerate(line):
             at += text_gap(style) if part else 0
@@ -285,4 +282,4 @@ def _box(axes, placed, x, y):
                 axes.text(end, y, text, ha="right", va="center_baseline", fontsize=POINTS, color=SOFT, zorder=5)
             else:
                 axes.text(at, y, text, va="center_baseline", fontsize=POINTS, fontweight=_weight(style), zorder=5)
-            at += text_width(text, style)
+            at += _text_width(text, style)

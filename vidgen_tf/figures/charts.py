@@ -89,10 +89,10 @@ def compare_bars(values, *, xlabel="", reference=None, axes=None):
         CourseError: nothing to compare, or a value that is not finite.
     """
     seeds = {name: _finite(name, np.atleast_1d(value)) for name, value in _filled(values).items()}
-    axes = _axes(axes, height=0.8 + 0.38 * len(seeds))
+    axes = _axes(axes, height=0.75 + 0.375 * len(seeds))
     for place, (name, color) in enumerate(zip(seeds, series_colors(seeds))):
         runs = seeds[name]
-        axes.barh(place, runs.mean(), height=0.62, color=color, alpha=0.75)
+        axes.barh(place, runs.mean(), height=0.62, color=color)
         axes.plot([runs.min(), runs.max()], [place, place], color=ROLES["real"], linewidth=1.4)
         axes.plot(runs, np.full(len(runs), place), "o", color=ROLES["real"], markersize=4, markeredgecolor="white")
     axes.set_yticks(range(len(seeds)), seeds)
@@ -102,7 +102,7 @@ def compare_bars(values, *, xlabel="", reference=None, axes=None):
     _references(axes.axvline, reference)
     axes.set_xlabel(xlabel)
     if reference:
-        axes.legend()
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1))  # above, where no bar is
     return axes
 
 

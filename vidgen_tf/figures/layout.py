@@ -8,7 +8,8 @@ import itertools
 
 LINE, PAD, SIDE = 17, 5, 8  # height of a line of text; room above, below and beside the text of a box
 INNER = 256, 140  # most px of text in a box of the main lane, and of another one
-ONE_LINE = 208, 112  # most px in a box whose text is one line
+ONE_LINE = 208, 112  # most px of text in a single line, unless the lane is wider anyway
+HEAD = 140, 112  # the same for heads that stand beside each other
 SMALL = 22  # height of an input or an output, and the side of a circle
 SIGNS = ("+", "×", "−", "÷")
 
@@ -57,8 +58,8 @@ class Plan:
         self.lane, self.first = self._find_lanes()
         self.route = {edge: self._route(*edge) for edge in self.edges}
         self.tracks = self._find_tracks()
-        self.placed = {box: compose(box, width_of, self.lane[box] == 0 and box not in self.heads) for box in self.boxes}
-        self._align()
+        self.placed = {}
+        self._compose()
 
     def _find_spine(self):
         """The way to the deepest output: through the deepest branch of a sum, and through the first input of a layer."""
@@ -149,12 +150,17 @@ class Plan:
             tracks[edge] = next(number for number in itertools.count() if number not in used)
         return tracks
 
-    def _align(self):
+    def _compose(self):
         """Boxes of a lane are equally wide, and heads stand beside each other."""
         for lane in set(self.lane.values()):
-            layers = [self.placed[b] for b in self.boxes if self.lane[b] == lane and b not in self.heads and is_layer(b)]
-            for placed in layers:
-                placed.w = max(other.w for other in layers)
+            limits = (INNER[lane != 0], ONE_LINE[lane != 0])
+            boxes = [box for box in self.boxes if self.lane[box] == lane]
+            self.placed |= {box: compose(box, self.width_of, *(limits if box not in self.heads else HEAD)) for box in boxes}
+            layers = [box for box in boxes if is_layer(box) and box not in self.heads]
+            width = max((self.placed[box].w for box in layers), default=0)
+            for box in layers:  # once more: in a wide lane, more fits into a line
+                self.placed[box] = compose(box, self.width_of, limits[0], max(limits[1], width - 2 * SIDE))
+                self.placed[box].w = width
         left = -sum(self.placed[head].w + 16 for head in self.heads) / 2 + 8
         for head in self.heads:
             placed, end = self.placed[head], self.placed[self.after[head][0]]
@@ -182,13 +188,14 @@ def is_layer(box):
     return box.kind not in ("input", "output", "sum")
 
 
-def compose(box, width_of, is_main=True):
+def compose(box, width_of, inner, one_line):
     """The text of a box, and its size.
 
     Args:
         box: `vidgen_tf.figures.network.Box`.
         width_of: function from a text and its style to px.
-        is_main: whether it stands in the main lane, where there is more room.
+        inner: most px of text.
+        one_line: most px of text in a single line, where there is something to be written below.
 
     Returns:
         `Placed`, not yet anywhere.
@@ -197,7 +204,6 @@ def compose(box, width_of, is_main=True):
         return Placed(box, [[(box.title, "title")]], SMALL, SMALL)
     if not is_layer(box):
         return Placed(box, [[(box.title, "plain")]], width_of(box.title, "plain") + 22, SMALL)
-    inner, one_line = (limits[0 if is_main else 1] for limits in (INNER, ONE_LINE))
     head = [(box.title, "title"), *([(box.sizes, "plain")] if box.sizes else [])]
     head += [(f"× {box.times}", "badge")] if box.times > 1 else []
     count = [(f"{box.params:,}", "count")] if box.params else []

@@ -79,7 +79,7 @@ class Network:
         """
         return [box for box in self.boxes if tensor in box.inputs]
 
-    def look(self, box):
+    def appearance(self, box):
         """What a box shows, wherever it stands.
 
         Args:
@@ -135,9 +135,9 @@ def _read_parts(model, blocks):
     found, seen = [], []
     for name, part in parts:
         network = _read(name, part, functional_graph(part) if is_functional(part) else None, blocks)
-        looks = part.name, [(*network.look(box), box.inputs) for box in network.boxes]
-        if looks not in seen:  # a copy of the same name is a running average of the weights
-            seen.append(looks)
+        content = part.name, [(*network.appearance(box), box.inputs) for box in network.boxes]
+        if content not in seen:  # a copy of the same name is a running average of the weights
+            seen.append(content)
             found.append(network)
     if not found:
         raise CourseError(f"In {model.name!r} there is nothing to draw: pass one of its layers.")

@@ -81,7 +81,8 @@ class _Placement:
             self._name(edge)
         lowest = [y for line in self.lines for _, y in line] + [y + h for _, y, _, h, _ in frames]
         height = max([placed.bottom for placed in self.placed.values()] + lowest)
-        return Diagram(self.plan.network, list(self.placed.values()), self.lines, self.labels, frames, width, height, self.top)
+        boxes = [self.placed[box] for box in self.plan.boxes]
+        return Diagram(self.plan.network, boxes, self.lines, self.labels, frames, width, height, self.top)
 
     # ------------------------------------------------------------ boxes
 

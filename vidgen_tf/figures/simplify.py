@@ -67,10 +67,10 @@ def _take_followers(network):
 
 
 def _name_operations(box):
-    """The title of a box of operations: those that tell what it does."""
+    """The title of a box of operations: those that say what it does."""
     names = list(dict.fromkeys([*box.then, box.title]))
-    telling = [name for name in names if name not in PLAIN] or [name for name in names if name not in SILENT] or names[-1:]
-    box.title, box.then = " · ".join(telling[:3]), []
+    distinct = [name for name in names if name not in PLAIN] or [name for name in names if name not in SILENT] or names[-1:]
+    box.title, box.then = " · ".join(distinct[:3]), []
 
 
 def _longest_repeat(network):
@@ -112,7 +112,7 @@ def _continues(network, start, length, times):
 
 def _unlike(network, a, b):
     fixed = a.kind in ("input", "output") or a.times > 1 or b.times > 1 or a.frame is not None or b.frame is not None
-    return fixed or len(a.inputs) != len(b.inputs) or network.look(a) != network.look(b)
+    return fixed or len(a.inputs) != len(b.inputs) or network.appearance(a) != network.appearance(b)
 
 
 def _pairs(block, following):

@@ -71,7 +71,7 @@ def style_parameters():
         **dict.fromkeys(("axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"), FONT_SIZE),
         **dict.fromkeys(("legend.fontsize", "figure.titlesize", "figure.labelsize", "legend.title_fontsize"), FONT_SIZE),
         "axes.unicode_minus": True,
-        "figure.figsize": (7.5, 3.2),
+        "figure.figsize": (7.5, 3.25),
         "figure.dpi": DPI,
         "savefig.dpi": DPI,
         "figure.constrained_layout.use": True,
