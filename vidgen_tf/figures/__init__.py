@@ -1,0 +1,19 @@
+"""Figures in one style: fixed colours for the same things in every chapter, the charts that recur, and diagrams of networks that
+are drawn from the Keras models themselves. It imports no Keras: a model comes as an argument."""
+
+from .architecture import Architecture, draw_architecture
+from .charts import compare_bars, compare_curves, loss_curves, running_mean
+from .style import FAMILIES, ROLES, color_of, use_style
+
+__all__ = [
+    "FAMILIES",
+    "ROLES",
+    "Architecture",
+    "color_of",
+    "compare_bars",
+    "compare_curves",
+    "draw_architecture",
+    "loss_curves",
+    "running_mean",
+    "use_style",
+]
