@@ -27,12 +27,14 @@ def rollout(model, context, num_frames=10, inverse_temperature=1.0):
         uint8 `(N, num_frames, H, W, C)`.
 
     Raises:
-        CourseError: context frames that are no uint8.
+        CourseError: context frames that are no uint8, or more frames than a model of `build_simvp` predicts.
     """
     context = np.asarray(context)
     if context.dtype != np.uint8:
         raise CourseError(f"A rollout takes uint8 pixels, got {context.dtype}: use video.to_uint8.")
     options = {"num_free_running_frames": num_frames - 1} if hasattr(model, "num_free_running_frames") else {}
+    if not options and num_frames > model.output_shape[1]:
+        raise CourseError(f"This model predicts at most {model.output_shape[1]} frames, got num_frames={num_frames}.")
     batches = (to_float(context[i : i + BATCH_SIZE]) for i in range(0, len(context), BATCH_SIZE))
     logits = (model(batch, **options)[:, -num_frames:] for batch in batches)
     return np.concatenate([to_uint8(logits_to_pixels(inverse_temperature * block)) for block in logits])
