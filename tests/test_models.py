@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vidgen_tf.errors import CourseError
-from vidgen_tf.models import classifier, convlstm, dcgan, gan, glo, latent_rnn, simvp, vae, video_classifier
+from vidgen_tf.models import classifier, convlstm, dcgan, dit, gan, glo, latent_rnn, simvp, vae, video_classifier
 from vidgen_tf.models.base import Config
 
 RNG = np.random.default_rng(0)
@@ -61,7 +61,7 @@ class Case:
     def call(self, model, count=4):
         """The outputs of the first inputs, as a list of arrays."""
         inputs = self.x if self.inputs is None else self.inputs
-        return arrays(model(inputs[:count], training=False))
+        return arrays(model(keras.tree.map_structure(lambda part: part[:count], inputs), training=False))
 
 
 def arrays(outputs):
@@ -118,7 +118,25 @@ CASES = {
     "latent_gru": Case(lambda: latent_rnn.LatentGRU(RNN), floats(4, 5, 3)),
     "latent_svg": Case(lambda: latent_rnn.LatentSVG(RNN, seed=2), floats(4, 5, 3), names=("loss", "prediction_loss", "kl_loss")),
 }  # fmt: skip
-# The diffusion transformers: their owner adds "latent_diffusion" and "text_to_video" here, as CASES["..."] = Case(...).
+
+
+def latent_diffusion(**conditioning):
+    """A diffusion transformer and a batch of all that it may be conditioned on."""
+    config = dit.DiffusionConfig(num_frames=5, latent_dim=3, hidden_dim=8, num_layers=1, num_heads=2, **conditioning)
+    x = {"noisy": floats(4, 5, 3), "timesteps": np.abs(floats(4, 5))}
+    if config.has_captions:
+        x["tokens"] = RNG.integers(0, 100, (4, 6)).astype("int32")
+    if config.num_scene_layers > 1:
+        x["background"] = floats(4, 5, 3)
+    return Case(lambda: dit.LatentDiffusion(config), x, floats(4, 5, 3), "mse")
+
+
+CASES |= {
+    "latent_diffusion": latent_diffusion(),
+    "text_to_video": latent_diffusion(has_captions=True),
+    "scene_layers": latent_diffusion(num_scene_layers=2),
+    "text_to_video_scene_layers": latent_diffusion(has_captions=True, num_scene_layers=2),
+}
 
 every_model = pytest.mark.parametrize("name", CASES)
 
