@@ -34,7 +34,7 @@ def rollout(model, context, num_frames=10, inverse_temperature=1.0):
         raise CourseError(f"A rollout takes uint8 pixels, got {context.dtype}: use video.to_uint8.")
     options = {"num_free_running_frames": num_frames - 1} if hasattr(model, "num_free_running_frames") else {}
     if not options and num_frames > model.output_shape[1]:
-        raise CourseError(f"The model predicts {model.output_shape[1]} frames at most, not {num_frames}.")
+        raise CourseError(f"Ask for at most {model.output_shape[1]} frames, got num_frames={num_frames}.")
     batches = (to_float(context[i : i + BATCH_SIZE]) for i in range(0, len(context), BATCH_SIZE))
     logits = (model(batch, **options)[:, -num_frames:] for batch in batches)
     return np.concatenate([to_uint8(logits_to_pixels(inverse_temperature * block)) for block in logits])
