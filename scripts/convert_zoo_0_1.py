@@ -15,7 +15,7 @@ import numpy as np
 
 from vidgen_tf.recipes import RECIPES
 from vidgen_tf.zoo.experiments import EXPERIMENTS
-from vidgen_tf.zoo.manifest import FOLDER, MANIFEST, RENAMED, sha256
+from vidgen_tf.zoo.records import FOLDER, MANIFEST, RENAMED, sha256
 from vidgen_tf.zoo.weights import read_weights, write_weights
 
 KEYS = {  # of scores

@@ -65,7 +65,7 @@ RETIRED = {  # the literal list of private words; the field has other ones for w
     "ghost",
 }
 NAMED = {  # where a retired word stands for what it names: the last version's names, which answer for one version more
-    "vidgen_tf/zoo/manifest.py": {"judge"},
+    "vidgen_tf/zoo/records.py": {"judge"},
     "vidgen_tf/cli/__init__.py": {"exam", "ladder"},
 }
 

@@ -14,7 +14,7 @@ from vidgen_tf.errors import CourseError
 from vidgen_tf.evaluation import scores
 from vidgen_tf.models.glo import GLOConfig, build_generator
 from vidgen_tf.recipes import RECIPES, run
-from vidgen_tf.zoo import experiments, manifest
+from vidgen_tf.zoo import experiments, records
 from vidgen_tf.zoo.weights import read_weights, write_weights
 
 
@@ -43,9 +43,9 @@ def tiny(monkeypatch, tmp_path):
     """A zoo of one tiny model, in a folder of its own."""
     monkeypatch.setitem(RECIPES, "tiny", TINY)
     monkeypatch.setitem(scores.EVALUATIONS, "tiny", lambda model, record: {"largest": float(np.max(model.get_weights()[0]))})
-    for module in (manifest, run):
+    for module in (records, run):
         monkeypatch.setattr(module, "FOLDER", tmp_path / "zoo")
-    monkeypatch.setattr(manifest, "MANIFEST", tmp_path / "zoo" / "manifest.json")
+    monkeypatch.setattr(records, "MANIFEST", tmp_path / "zoo" / "manifest.json")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -56,7 +56,7 @@ def test_train_release_load_sample_from_the_command_line(tiny, capsys):
     assert main(["train", "tiny", "--budget", "fast", "--release"]) == 0
     record = zoo.record("tiny")
     assert record["command"] == "python -m vidgen_tf train tiny --budget fast" and record["seed"] == 2
-    assert record.keys() >= manifest.FIELDS.keys() | {"versions"} and record["scores"]["largest"] > 0
+    assert record.keys() >= records.FIELDS.keys() | {"versions"} and record["scores"]["largest"] > 0
     assert main(["sample", "tiny", "-n", "2", "-o", "out/clip.png"]) == 0
     assert (tiny / "out" / "clip.png").stat().st_size > 0
     assert main(["zoo", "verify"]) == 0 and main(["zoo", "list"]) == 0
@@ -78,7 +78,7 @@ def test_damaged_and_foreign_weights_are_refused(tiny):
     run.train("tiny", "fast", folder="work")
     run.release("tiny", folder="work")
     zoo.load("tiny")
-    path = manifest.FOLDER / "tiny.weights.h5"
+    path = records.FOLDER / "tiny.weights.h5"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(CourseError, match="not the file that the zoo's manifest describes"):
@@ -133,16 +133,16 @@ DAMAGED = [{}, {"scores": {"a": "b"}}, {"scores": None}, {"bytes": "x"}, {"file"
     "text", ["{", "[]", "null", '{"tiny": {}}', '{"tiny": 3}', *(json.dumps({"tiny": WHOLE | wrong}) for wrong in DAMAGED[1:])]
 )
 def test_a_damaged_manifest_is_one_sentence(tiny, text, capsys):
-    manifest.FOLDER.mkdir()
-    manifest.MANIFEST.write_text(text)
+    records.FOLDER.mkdir()
+    records.MANIFEST.write_text(text)
     for words in (["zoo", "list"], ["zoo", "verify"], ["sample", "tiny"]):
         assert main(words) == 1
         assert "manifest.json is damaged" in capsys.readouterr().err
 
 
 def test_a_whole_manifest_is_read(tiny):
-    manifest.FOLDER.mkdir()
-    manifest.MANIFEST.write_text(json.dumps({"tiny": WHOLE}))
+    records.FOLDER.mkdir()
+    records.MANIFEST.write_text(json.dumps({"tiny": WHOLE}))
     assert zoo.record("tiny") == WHOLE
     with pytest.raises(CourseError, match="no model 'Huge'"):
         zoo.build(WHOLE | {"model": "Huge"})
@@ -233,4 +233,4 @@ def test_every_shipped_model_is_built_by_its_recipe():
 def test_the_zoo_is_small_and_complete():
     assert set(zoo.manifest()) == set(RECIPES)
     assert not any(record["commit"].endswith("+") for record in zoo.manifest().values()), "trained by code that isn't committed"
-    assert sum(path.stat().st_size for path in manifest.FOLDER.glob("*")) < 40e6  # a clone stays a matter of seconds
+    assert sum(path.stat().st_size for path in records.FOLDER.glob("*")) < 40e6  # a clone stays a matter of seconds

@@ -15,7 +15,7 @@ from .. import datasets
 from ..errors import CourseError
 from ..evaluation.scores import evaluate_trained
 from ..files import atomic_path, check_writable
-from ..zoo.manifest import FOLDER, current_name, sha256, write_record
+from ..zoo.records import FOLDER, current_name, sha256, write_record
 from ..zoo.weights import read_weights, write_weights
 from . import RECIPES
 

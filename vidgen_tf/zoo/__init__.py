@@ -5,7 +5,7 @@ weights are read after their sha256 was checked. Importing this package is fast:
 """
 
 from .experiments import experiment, record_experiment, run_rows
-from .manifest import RENAMED, current_name, manifest, record, verified_path
+from .records import RENAMED, current_name, manifest, record, verified_path
 
 __all__ = [
     "RENAMED",

@@ -4,7 +4,7 @@ import json
 
 from ..errors import CourseError
 from ..files import atomic_path
-from .manifest import FOLDER
+from .records import FOLDER
 
 EXPERIMENTS = FOLDER / "experiments.json"
 
