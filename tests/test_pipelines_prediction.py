@@ -24,7 +24,7 @@ def simvp():
 
 
 def clips(count):
-    return digits.make_moving_mnist(count, seed=5, size=32, digits=1).frames
+    return digits.make_moving_mnist(count, seed=5, size=32, num_digits=1).frames
 
 
 def test_a_rollout_is_the_models_own_free_running_and_depends_on_the_context_alone():

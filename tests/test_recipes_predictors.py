@@ -10,7 +10,7 @@ from vidgen_tf.models.simvp import SimVPConfig, build_simvp
 from vidgen_tf.recipes.predictors import fit_predictor, streaming_batches
 from vidgen_tf.worlds import digits
 
-CLIPS = {"seed": 5, "size": 32, "digits": 1}
+CLIPS = {"seed": 5, "size": 32, "num_digits": 1}
 
 
 def convlstm(num_free_running_frames=0):
