@@ -196,7 +196,7 @@ def test_captions_are_printed_escaped_where_the_output_has_no_such_characters(en
 @pytest.mark.skipif(sys.platform != "linux", reason="a file name that is no Unicode, and /dev/full")
 def test_odd_file_names_closed_pipes_and_full_disks_are_no_traceback(tmp_path):
     odd = os.fsencode(tmp_path) + b"/caf\xe9.webp"
-    Clip(np.zeros((16, 8, 8, 1), np.uint8)).save(tmp_path / "a.webp")
+    Clip(np.arange(16 * 8 * 8, dtype=np.uint8).reshape(16, 8, 8, 1)).save(tmp_path / "a.webp")
     os.rename(os.fsencode(tmp_path / "a.webp"), odd)
     process = command("data", "show", os.fsdecode(odd), "-n", "1", "-o", tmp_path / "b.png", PYTHONIOENCODING="utf-8")
     assert process.communicate()[1] == "" and process.returncode == 0

@@ -220,7 +220,8 @@ def test_every_shipped_model_is_what_its_record_says(name):
     found = scores.evaluate_trained(zoo.load(name), record)
     assert found.keys() == record["scores"].keys()
     for key, value in found.items():
-        assert value == pytest.approx(record["scores"][key], rel=0.02), key
+        # a free rollout of a hundred frames carries rounding on: two in a thousand clips end differently on another processor
+        assert value == pytest.approx(record["scores"][key], rel=0.02, abs=0.005), key
 
 
 def test_every_shipped_model_is_built_by_its_recipe():

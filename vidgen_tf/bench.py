@@ -279,27 +279,26 @@ def _latent_svg(batch):
     return model, pipeline(np.random.default_rng(0).normal(size=(512, 24, 32)).astype(np.float32), batch_size=batch)
 
 
-def _flow_matching(batch, captions=None):
+def _flow_matching(batch, has_captions=False):
     import keras
 
     from .datasets import pipeline
     from .models.dit import DiffusionConfig, LatentDiffusion
     from .models.flow_matching import FlowMatching
 
-    model = FlowMatching(LatentDiffusion(DiffusionConfig(per_frame_timestep_prob=0.0 if captions else 0.5), captions))
+    config = DiffusionConfig(per_frame_timestep_prob=0.0 if has_captions else 0.5, has_captions=has_captions)
+    model = FlowMatching(LatentDiffusion(config))
     model.compile(keras.optimizers.AdamW(1e-3), jit_compile=True)
     rng = np.random.default_rng(0)
     latents = rng.normal(size=(512, 16, 32)).astype(np.float32)
-    if captions is None:
+    if not has_captions:
         return model, pipeline(latents, batch_size=batch)
     tokens = rng.integers(0, 100, (512, 20), dtype=np.int32)
     return model, pipeline(latents, tokens, batch_size=batch).map(lambda *both: (both,))
 
 
 def _text_to_video(batch):
-    from .models.text_encoder import TextEncoder
-
-    return _flow_matching(batch, TextEncoder)
+    return _flow_matching(batch, has_captions=True)
 
 
 # Name, function from a batch size to a compiled model and its data, batch size. Later chapters add their rows.

@@ -9,7 +9,6 @@ from ..models.gan import MLPGANConfig, build_mlp_generator
 from ..models.glo import GLO, GLOConfig
 from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG
 from ..models.simvp import SimVPConfig, build_simvp
-from ..models.text_encoder import TextEncoder
 from ..models.vae import VAE, VAEConfig
 from ..models.video_classifier import VideoClassifierConfig, build_video_classifier
 
@@ -24,7 +23,6 @@ MODELS = {
     "LatentGRU": (LatentRNNConfig, lambda config, seed: LatentGRU(config)),
     "LatentSVG": (LatentRNNConfig, LatentSVG),
     "LatentDiffusion": (DiffusionConfig, lambda config, seed: LatentDiffusion(config)),
-    "TextToVideo": (DiffusionConfig, lambda config, seed: LatentDiffusion(config, TextEncoder)),
     "Classifier": (ClassifierConfig, lambda config, seed: build_classifier(config)),
     "VideoClassifier": (VideoClassifierConfig, lambda config, seed: build_video_classifier(config)),
 }
