@@ -91,6 +91,30 @@ def test_a_digit_that_is_shuffled_in_time_or_goes_straight_on_or_stays_has_no_mo
         assert (physics.classify_digits_motion(track(digits.render(other), "digits")) == -1).all()
 
 
+@pytest.mark.parametrize("stochastic_bounces", [False, True])
+def test_free_motion_of_a_digit_is_hardly_ever_along_an_axis(stochastic_bounces):
+    """Most free trajectories are reflected once along x or y, but drift across it; those that don't, lie along an axis."""
+    clips = digits.make_moving_mnist(300, size=32, num_frames=16, num_digits=1, seed=1, stochastic_bounces=stochastic_bounces)
+    tracks = track(clips.frames, "digits")
+    motion, path = physics.classify_digits_motion(tracks), tracks.centre[:, :, 0]
+    assert np.mean(motion >= 0) < 0.12
+    extent = np.ptp(path[motion >= 0], axis=1)
+    assert (extent.min(axis=1) < 3.1).all(), "what is named keeps within a strip along its axis"
+
+
+def test_a_drift_across_the_axis_is_no_motion_of_the_world(true_clips):
+    clips, _ = true_clips["digits"]
+    motion, place = clips.states["motion"], clips.states["pixel_position"]
+    across = np.where(motion < 2, 0, 1)  # the axis on which the digit rests: x of up and down
+    for drift, expected in ((1, 1.0), (6, 0.0)):  # px over the clip
+        moved = place.copy()
+        moved[np.arange(len(place)), :, 0, across] += np.rint(np.linspace(0, drift, 16)).astype(place.dtype)
+        inside = (moved <= 18).all(axis=(1, 2, 3))
+        states = {"digit_image": clips.states["digit_image"][inside], "pixel_position": moved[inside]}
+        found = physics.classify_digits_motion(track(digits.render(states), "digits"))
+        assert np.mean(found == motion[inside]) == pytest.approx(expected, abs=0.02)
+
+
 def test_the_motion_of_a_clip_run_backwards_is_the_mirrored_one(true_clips):
     """Up then down stays what it is; left becomes right."""
     clips, _ = true_clips["digits"]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.metrics.tracking import BATCH_SIZE, TRACKERS, Tracks, image_moments, median_over_time, track
-from vidgen_tf.worlds import digits, shapes
+from vidgen_tf.worlds import digits, faces, shapes
+from vidgen_tf.worlds.corruptions import corrupt
 
 PROPERTY = settings(deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 COLORS = list(shapes.COLORS)
@@ -161,3 +162,18 @@ def test_another_tracker_is_refused_by_name():
     assert list(TRACKERS) == ["shapes", "digits"]
     with pytest.raises(CourseError, match="no tracker 'faces': choose shapes or digits"):
         track(np.zeros((2, 16, 32, 32, 3), np.uint8), "faces")
+
+
+def test_clips_of_another_world_have_no_shapes_in_them():
+    people = faces.make(20, size=32, seed=7).frames
+    noise = np.random.default_rng(0).integers(0, 256, people.shape, dtype=np.uint8)
+    for clips in (people, noise):
+        tracks = track(clips, "shapes")
+        assert (tracks.color == -1).all() and not tracks.area.any() and np.isnan(tracks.centre).all()
+
+
+def test_real_clips_of_shapes_are_no_other_world_even_if_noisy_or_darker(true_shapes):
+    clips, _ = true_shapes
+    noisy = clips.frames[:60] + np.random.default_rng(0).normal(0, 20, clips.frames[:60].shape)
+    assert (track(np.clip(noisy, 0, 255).astype(np.uint8), "shapes").color[:, 0] >= 0).all()
+    assert (track(corrupt(clips, "flickering"), "shapes").color[:, 0] >= 0).all()

@@ -10,6 +10,9 @@ from ..worlds import digits, shapes
 from .tracking import FRAME_SIZE, median_over_time
 
 
+MAX_DRIFT = 0.75  # px: root mean squared distance from a line along an axis, up to which a digit moves along it
+
+
 def fit_polynomial(values, valid, degree):
     """Least-squares fit of polynomials of time to rows of measurements.
 
@@ -55,13 +58,11 @@ def classify_digits_motion(tracks):
         tracks: `Tracks` of N clips, of the tracker "digits".
 
     Returns:
-        int `(N,)`, index into `digits.MOTIONS`; -1 where the digit isn't reflected once along an axis, at constant speed.
+        int `(N,)`, index into `digits.MOTIONS`; -1 where the digit isn't reflected once, at constant speed, along an axis.
     """
-    fits = _fit_reflections(tracks)
-    axis = np.nan_to_num(np.abs(fits[0])).argmax(axis=1)  # 0: x, 1: y
-    slope, residual, reflected = (np.take_along_axis(value, axis[:, None], axis=1)[:, 0] for value in fits)
+    axis, slope, residual, reflected, drift = _fit_along_axis(tracks)
     motion = np.where(axis == 0, 2, 0) + np.where(slope > 0, 0, 1)  # y falls first where it is up then down
-    return np.where(reflected & (np.abs(slope) > 0.5) & (residual < 1), motion, -1)
+    return np.where(reflected & (np.abs(slope) > 0.5) & (residual < 1) & (drift < MAX_DRIFT), motion, -1)
 
 
 def digits_physics(tracks):
@@ -77,14 +78,11 @@ def digits_physics(tracks):
         of its mean; and bool "in_distribution", whether the speed is within a tenth of the world's.
     """
     free = FRAME_SIZE - digits.SIDES[FRAME_SIZE]
-    slope, residual, _ = _fit_reflections(tracks)
-    axis = np.nan_to_num(np.abs(slope)).argmax(axis=1)[:, None]
-    across = [fit_polynomial(tracks.centre[:, :, 0, i], tracks.measurable[:, :, 0], 0)[1] for i in range(2)]
-    along, across = np.take_along_axis(residual, axis, axis=1), np.take_along_axis(np.stack(across, axis=1), 1 - axis, axis=1)
-    speed = np.abs(np.take_along_axis(slope, axis, axis=1)) / (digits.PATH_LENGTH * free / (tracks.centre.shape[1] - 1))
+    _, slope, residual, _, drift = (value[:, None] for value in _fit_along_axis(tracks))
+    speed = np.abs(slope) / (digits.PATH_LENGTH * free / (tracks.centre.shape[1] - 1))
     return {
         "speed_error": np.abs(speed - 1),
-        "trajectory_residual": np.sqrt(along**2 + across**2),
+        "trajectory_residual": np.hypot(residual, drift),
         "shape_change": _shape_change(tracks),
         "in_distribution": np.abs(speed - 1) < 0.1,
     }
@@ -184,10 +182,14 @@ def _least_squares(basis, values, valid):
     return weights, np.where(enough, np.sqrt(squares.sum(axis=1) / np.maximum(valid.sum(axis=1), 1)), np.nan)
 
 
-def _fit_reflections(tracks):
-    """What `fit_reflection` finds along x and along y, each `(N, 2)`."""
-    fits = [fit_reflection(tracks.centre[:, :, 0, axis], tracks.measurable[:, :, 0]) for axis in range(2)]
-    return tuple(np.stack(values, axis=1) for values in zip(*fits))
+def _fit_along_axis(tracks):
+    """The axis along which each digit moves most, 0 for x and 1 for y; what `fit_reflection` finds along it; and the drift, the
+    root mean squared distance from a line along that axis; each `(N,)`."""
+    centre, valid = tracks.centre[:, :, 0], tracks.measurable[:, :, 0]
+    fits = [fit_reflection(centre[..., i], valid) + (fit_polynomial(centre[..., i], valid, 0)[1],) for i in range(2)]
+    slope, residual, reflected, deviation = (np.stack(values, axis=1) for values in zip(*fits))
+    axis, n = np.nan_to_num(np.abs(slope)).argmax(axis=1), np.arange(len(slope))
+    return axis, slope[n, axis], residual[n, axis], reflected[n, axis], deviation[n, 1 - axis]
 
 
 def _per_object(values):
