@@ -73,7 +73,11 @@ def test_a_variant_of_text_to_video_adds_what_its_name_says(dataset):
 
 @pytest.fixture
 def few_clips(monkeypatch):
-    """Training splits of 300 clips, and a tiny network."""
+    """Training splits of 300 clips, a tiny network, and 100 prompts, the fewest that are evaluated."""
+    prompts = text_to_video.evaluation_prompts
+    monkeypatch.setattr(
+        text_to_video, "evaluation_prompts", lambda dataset, count, *options, **others: prompts(dataset, 100, *options, **others)
+    )
     for module in (diffusion_recipes, text_recipes, text_to_video):
         monkeypatch.setattr(module, "load", lambda name, split="train": datasets.load(name, split, 300))
     for name in ("diffusion-digits", "text-to-video-digits"):

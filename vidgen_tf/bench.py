@@ -294,7 +294,7 @@ def _flow_matching(batch, has_captions=False):
     if not has_captions:
         return model, pipeline(latents, batch_size=batch)
     tokens = rng.integers(0, 100, (512, 20), dtype=np.int32)
-    return model, pipeline(latents, tokens, batch_size=batch).map(lambda *both: (both,))
+    return model, pipeline(latents, tokens, batch_size=batch).map(lambda latents, tokens: {"latents": latents, "tokens": tokens})
 
 
 def _text_to_video(batch):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from pathlib import Path
@@ -156,7 +157,8 @@ def _fingerprint(notebook, surroundings):
 
 def _surroundings(budget):
     """Changes with the budget, the package, its weights and data included, and the versions of what is installed."""
-    installed = {found.name for folder in sys.path for found in Path(folder).glob("*.dist-info")}  # numpy-2.3.1.dist-info
+    folders = {sysconfig.get_path(name) for name in ("purelib", "platlib")}  # not sys.path: what is imported may lengthen it
+    installed = {found.name for folder in folders for found in Path(folder).glob("*.dist-info")}  # numpy-2.3.1.dist-info
     digest = hashlib.sha256(f"{budget} {sys.version} {sorted(installed)}".encode())
     package = Path(__file__).parents[1]
     for path in sorted(package.rglob("*")):

@@ -1,11 +1,15 @@
 """Metrics of memorisation: how near generated images and clips come to those that a model was trained on."""
 
+import itertools
+
 import numpy as np
+import scipy.fft
 
 from ..errors import CourseError
 
 THUMBNAIL_SIZE = 8  # px: height and width of the frames by which candidates are found
-NUM_CANDIDATES = 3  # training clips that are compared in full with each clip
+NUM_FREQUENCIES = (3, 6, 6)  # of time, y and x, above 0
+NUM_CANDIDATES = 10  # training clips that are compared in full with each clip
 
 
 def nearest_image(images, training_images):
@@ -56,36 +60,118 @@ def nn_distance_ratio(images, test_images, training_images):
     return float(generated / real)
 
 
-def nearest_clip(clips, training_clips):
-    """The training clip nearest to each clip, by root mean squared difference of all pixels of all frames.
+def nearest_clip(clips, training_clips, *, max_shift=0, max_delay=0, mirrored=False):
+    """The training clip nearest to each clip, by root mean squared difference of the pixels, in the alignment that fits best.
 
-    To keep memory small, candidates are found by thumbnails of every other frame, and the nearest `NUM_CANDIDATES` by these
-    are compared in full.
+    A copy moved by a pixel, mirrored, or begun a frame later is a copy still, but lies far away pixel by pixel; the options
+    search all these alignments. What is compared is the middle of a training clip, in space and time, which every alignment
+    covers. Candidates are found by a descriptor, the nearest `NUM_CANDIDATES` are compared in full: thumbnails of every other
+    frame, or, where a copy may be moved, the amplitudes of the low spatial and temporal frequencies, which a move leaves as they
+    are.
 
     Args:
         clips: array `(N, T, H, W, C)`.
-        training_clips: array `(M, T, H, W, C)` on the same scale.
+        training_clips: array `(M, T, H, W, C)` on the same scale; or a list of such arrays, or another collection of them that can
+            be gone through twice, so that not all need lie in memory.
+        max_shift: int, px by which a copy may be moved, up or down and left or right.
+        max_delay: int, frames by which it may begin earlier or later.
+        mirrored: whether it may be mirrored left to right.
 
     Returns:
         int64 index `(N,)` of the nearest training clip, and float64 distance `(N,)` to it in the unit of the pixels, at least 0;
         0 for a copy.
 
     Raises:
-        CourseError: clips of different sizes, or none.
+        CourseError: clips of different sizes, or none; or alignments that leave nothing to compare.
 
     References:
         Rahman, Perera and Patel, 2024, "Frame by familiar frame: understanding replication in video diffusion models".
     """
-    clips, training_clips = _checked(clips, training_clips, "Clips (n, time, height, width, channels)", 5)
-    squared = _squared_distances(_thumbnails(clips), _thumbnails(training_clips))
-    count = min(NUM_CANDIDATES, len(training_clips))
-    candidates = np.argpartition(squared, count - 1, axis=1)[:, :count]
-    distance = np.empty(candidates.shape)
-    for i, row in enumerate(candidates):
-        difference = training_clips[row].astype(np.float32) - clips[i]
-        distance[i] = np.sqrt(np.mean(difference**2, axis=(1, 2, 3, 4)))
+    blocks = [training_clips] if isinstance(training_clips, np.ndarray) else training_clips
+    clips = np.asarray(clips)
+    window = _window(clips.shape, max_shift, max_delay)
+    describe = _amplitudes if max_shift else _thumbnails
+    starts = list(itertools.product(range(-max_delay, max_delay + 1), (False, True) if mirrored else (False,)))
+    queries = [describe(_aligned(clips, window[:1], (delay,), flipped)) for delay, flipped in starts]
+    found, first = _Candidates(len(clips)), 0
+    for block in blocks:
+        _, block = _checked(clips, block, "Clips (n, time, height, width, channels)", 5)
+        found.add(queries, describe(_aligned(block, window[:1])), first)
+        first += len(block)
+    if not first:
+        raise CourseError("There are no training clips to search.")
+    index = found.index
+    candidates, first = np.zeros((*index.shape, *_aligned(clips[0], window).shape), clips.dtype), 0
+    for block in blocks:
+        here = (index >= first) & (index < first + len(block))
+        candidates[here] = _aligned(block[index[here] - first], window)
+        first += len(block)
+    distance = np.full(index.shape, np.inf)
+    for n, delay, flipped in ((n, *start) for n in range(len(clips)) for start in starts):
+        moved = _aligned(clips[n], window[:1], (delay,), flipped)
+        distance[n] = np.minimum(distance[n], _least_distances(moved, candidates[n], max_shift))
+    distance[index < 0] = np.inf  # fewer training clips than candidates
     best = distance.argmin(axis=1)[:, None]
-    return np.take_along_axis(candidates, best, axis=1)[:, 0], np.take_along_axis(distance, best, axis=1)[:, 0]
+    return tuple(np.take_along_axis(values, best, axis=1)[:, 0] for values in (index, distance))
+
+
+def _least_distances(clip, others, max_shift):
+    """Root mean squared difference of a clip `(T, H, W, C)`, moved as it fits best, from the middles of others `(K, T, h, w, C)`."""
+    height, width = others.shape[2:4]
+    clip, others = clip.astype(np.float32), others.reshape(len(others), -1).astype(np.float32)
+    moved = np.lib.stride_tricks.sliding_window_view(clip, (height, width), axis=(1, 2))  # (T, dy, dx, C, h, w)
+    moved = np.moveaxis(moved, (0, 3), (2, 5)).reshape((2 * max_shift + 1) ** 2, -1)
+    best = _squared_distances(moved, others).argmin(axis=0)
+    return np.sqrt(np.mean((moved[best] - others) ** 2, axis=1, dtype=np.float64))
+
+
+def _window(shape, max_shift, max_delay):
+    """The frames, rows and columns, three slices, that a clip covers however it is moved."""
+    if len(shape) != 5 or 0 in shape:
+        raise CourseError(f"Clips (n, time, height, width, channels) of one size are compared, got {shape}.")
+    margins = (max_delay, max_shift, max_shift)
+    if min(margins) < 0 or any(side <= 2 * margin for side, margin in zip(shape[1:4], margins)):
+        raise CourseError(f"Alignments by {max_shift} px and {max_delay} frames leave nothing of clips {shape[1:]} to compare.")
+    return tuple(slice(margin, side - margin) for side, margin in zip(shape[1:4], margins))
+
+
+def _aligned(clips, window, moves=(0, 0, 0), flipped=False):
+    """The part of clips `(..., T, H, W, C)` that lies in the window, of frames alone or of rows and columns too, once the clips
+    are mirrored and moved."""
+    slices = [slice(part.start + move, part.stop + move) for part, move in zip(window, moves)]
+    slices += [slice(None)] * (4 - len(slices))
+    return (clips[..., ::-1, :] if flipped else clips)[(..., *slices)]
+
+
+class _Candidates:
+    """The training clips with the nearest descriptors so far: index and squared distance `(N, NUM_CANDIDATES)`, -1 for none."""
+
+    def __init__(self, count):
+        self.distance = np.full((count, NUM_CANDIDATES), np.inf, np.float32)
+        self.index = np.full(self.distance.shape, -1)
+
+    def add(self, queries, descriptors, first):
+        """Compares the clips' descriptors, one array for each start, with those of training clips number `first` and on."""
+        distance = np.minimum.reduce([_squared_distances(query, descriptors) for query in queries])
+        index = np.broadcast_to(first + np.arange(len(descriptors)), distance.shape)
+        distance, index = (np.concatenate(pair, axis=1) for pair in ((self.distance, distance), (self.index, index)))
+        chosen = np.argpartition(distance, NUM_CANDIDATES - 1, axis=1)[:, :NUM_CANDIDATES]
+        self.distance, self.index = (np.take_along_axis(values, chosen, axis=1) for values in (distance, index))
+
+
+def _amplitudes(clips):
+    """Amplitudes of the lowest frequencies of each clip in time, y and x, as one row of float32."""
+    rows = []
+    for clip in clips:
+        spectrum = np.abs(scipy.fft.rfftn(clip.astype(np.float32), axes=(0, 1, 2)))
+        chosen = spectrum[np.ix_(*(_lowest(side, most) for side, most in zip(clip.shape[:2], NUM_FREQUENCIES)))]
+        rows.append(chosen[:, :, : NUM_FREQUENCIES[2] + 1].ravel())
+    return np.stack(rows)
+
+
+def _lowest(length, most):
+    """Places in a spectrum of the frequencies from -most to most, or of all."""
+    return np.unique(np.arange(-most, most + 1) % length)
 
 
 def _checked(items, training_items, what, axes):
