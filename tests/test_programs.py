@@ -111,12 +111,13 @@ def test_the_test_command_passes_options_on(folder):
     assert good.out.splitlines()[-1] == "2 passed, 0 failed" and good.returncode == 0  # no notebook matches: no failure
     check, layout, unit, nbval = good.calls
     assert (check, layout) == (["check", str(folder.path)], ["format", "--check", str(folder.path)])
-    assert unit == [*options, str(folder.path / "tests")]
+    side_by_side = ["-n", "2", "--dist", "worksteal"]  # of the whole, not where paths are given
+    assert unit == [*side_by_side, *options, str(folder.path / "tests")]
     assert nbval[0] == "--nbval" and nbval[-5:] == [*options, str(folder.path / "notebooks")]
     quick = calls_of_test(folder, "--fast", unit=(1, 1, 1))
     assert quick.out.splitlines()[-1] == "1 passed, 1 failed" and quick.returncode == 1
     assert set(rows(quick.out)) == {"ruff check", "ruff format", "unit tests"}
-    assert quick.calls[2] == ["-m", "not slow", str(folder.path / "tests")]
+    assert quick.calls[2] == ["-m", "not slow", *side_by_side, str(folder.path / "tests")]
 
 
 def test_the_test_command_fails_where_no_test_ran(folder):
