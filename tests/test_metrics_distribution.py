@@ -7,7 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vidgen_tf.errors import CourseError
-from vidgen_tf.metrics.distribution import frechet_distance, precision_recall
+from vidgen_tf.metrics.distribution import (
+    density_coverage,
+    expected_frechet_distance,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
 
 PROPERTY = settings(deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -163,3 +169,88 @@ def test_precision_and_recall_refuse_what_they_cannot_compare():
         for pair in ((wrong, real), (real, wrong)):
             with pytest.raises(CourseError, match="finite"):
                 precision_recall(*pair)
+
+
+@pytest.mark.parametrize("n, m", [(150, 150), (150, 600), (400, 400)])
+@pytest.mark.parametrize("spectrum", ["equal", "steep", "correlated"])
+def test_the_distance_of_two_samples_is_what_their_covariance_owes(spectrum, n, m):
+    """Real-to-real distances match the formula within a tenth, for any covariance."""
+    rng, features = np.random.default_rng(1), 16
+    root = {
+        "equal": np.eye(features),
+        "steep": np.diag(2.0 ** -np.arange(features)),
+        "correlated": rng.normal(size=(features,) * 2),
+    }
+    root = root[spectrum]
+    found = [frechet_distance(*(rng.normal(size=(k, features)) @ root for k in (n, m))) for _ in range(200)]
+    assert np.mean(found) == pytest.approx(expected_frechet_distance(root.T @ root, n, m), rel=0.1)
+
+
+def test_the_distance_owed_by_independent_features_is_the_simple_formula():
+    """(1/n) (2 D + (D^2 + D) / 2) for a covariance of ones on the diagonal."""
+    assert expected_frechet_distance(np.eye(64), 500, 500) == pytest.approx((128 + (64 * 64 + 64) / 2) / 500)
+    assert expected_frechet_distance(np.zeros((3, 3)), 10, 10) == 0
+    with pytest.raises(CourseError, match="square matrix"):
+        expected_frechet_distance(np.ones((2, 3)), 10, 10)
+
+
+@PROPERTY
+@given(SEEDS, st.integers(1, 5), st.integers(2, 6), st.integers(2, 6))
+def test_kernel_distance_is_its_definition(seed, features, n, m):
+    a, b = correlated(seed, n, features), correlated(seed + 1, m, features)
+
+    def kernel(x, y):
+        return (x @ y / features + 1) ** 3
+
+    own = [np.mean([kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j]) for x in (a, b)]
+    expected = own[0] + own[1] - 2 * np.mean([kernel(x, y) for x in a for y in b])
+    assert kernel_distance(a, b) == pytest.approx(expected, rel=1e-9, abs=1e-9 * np.abs(own).sum())
+    assert kernel_distance(b, a) == pytest.approx(kernel_distance(a, b), rel=1e-9, abs=1e-9 * np.abs(own).sum())
+
+
+def test_kernel_distance_has_no_bias_where_the_frechet_distance_has():
+    small, large = ([(noise(n, 8, seed=2 * i), noise(n, 8, seed=2 * i + 1)) for i in range(300)] for n in (20, 80))
+    for samples in (small, large):
+        values = np.array([kernel_distance(*pair) for pair in samples])
+        assert abs(values.mean()) < 3 * values.std() / np.sqrt(len(values)) and 0.3 < np.mean(values < 0) < 0.75
+    frechet = [np.mean([frechet_distance(*pair) for pair in samples[:60]]) for samples in (small, large)]
+    assert frechet[0] > 3 * frechet[1] > 0
+
+
+def test_kernel_distance_grows_with_a_shift_and_with_a_scale():
+    a, b = noise(200, 6, seed=1), noise(200, 6, seed=2)
+    for changed in ([b + s for s in (0, 0.2, 0.5, 1)], [b * s for s in (1, 1.3, 1.8, 2.5)]):
+        assert (np.diff([kernel_distance(a, x) for x in changed]) > 0).all()
+
+
+def brute_density_coverage(real, generated, k):
+    radius = [sorted(np.linalg.norm(x - y) for y in real)[k] for x in real]
+    inside = np.array([[np.linalg.norm(g - x) < r for x, r in zip(real, radius)] for g in generated])
+    return inside.sum() / (k * len(generated)), inside.any(axis=0).mean()
+
+
+@PROPERTY
+@given(SEEDS, st.integers(1, 4), st.integers(7, 20), st.integers(7, 20))
+def test_density_and_coverage_are_their_definitions(seed, features, n, m):
+    real, generated = correlated(seed, n, features), correlated(seed + 1, m, features)
+    np.testing.assert_allclose(density_coverage(real, generated), brute_density_coverage(real, generated, 5))
+
+
+def test_an_outlier_among_real_points_raises_precision_and_hardly_density():
+    real, far = noise(300, 2, seed=3), np.full((1, 2), 40.0)
+    generated = 10 + noise(300, 2, seed=4)
+    with_outlier = np.concatenate([real, far])
+    assert precision_recall(with_outlier, generated)[0] > 0.9 and precision_recall(real, generated)[0] < 0.1
+    assert density_coverage(with_outlier, generated)[0] < 0.3
+    density, coverage = density_coverage(real, noise(300, 2, seed=5))
+    assert density == pytest.approx(1, abs=0.15) and coverage > 0.9
+    assert density_coverage(real, np.repeat(real[:3], 100, axis=0))[1] < 0.2
+
+
+@pytest.mark.parametrize("metric", [kernel_distance, density_coverage])
+def test_features_that_cannot_be_compared_are_refused_by_the_others_too(metric):
+    good, bad = noise(30, 4), noise(30, 4)
+    bad[3, 2] = np.nan
+    for wrong in (good[:, :3], good[0], good[:1], bad):
+        with pytest.raises(CourseError, match="compare"):
+            metric(good, wrong)

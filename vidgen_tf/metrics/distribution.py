@@ -47,6 +47,62 @@ def frechet_distance(features_a, features_b):
     return float(np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2) + max(trace, 0.0))
 
 
+def expected_frechet_distance(covariance, n, m):
+    """About what `frechet_distance` is between two samples of one Gaussian: the real-to-real distance that its covariance owes.
+
+    To second order in the errors of means and covariances, with the eigenvalues l of the covariance:
+    `(1/n + 1/m) / 2 * (2 sum_i l_i + sum_ij l_i l_j (1 + [i = j]) / (l_i + l_j))`.
+
+    Args:
+        covariance: float array `(D, D)`, of the features.
+        n: int, rows of one sample, well above D.
+        m: int, rows of the other.
+
+    Returns:
+        float at least 0, in squared units of the features.
+
+    Raises:
+        CourseError: no square matrix.
+
+    References:
+        Chong and Forsyth, 2020, "Effectively unbiased FID and Inception score and where to find them" (that the bias goes as
+        1/n, and depends on what is measured).
+    """
+    covariance = np.asarray(covariance, np.float64)
+    if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
+        raise CourseError(f"A covariance is a square matrix, got {covariance.shape}.")
+    values = np.maximum(np.linalg.eigvalsh(covariance), 0)
+    sums = values[:, None] + values
+    shares = np.divide(np.outer(values, values), sums, out=np.zeros_like(sums), where=sums > 0)
+    return float((1 / n + 1 / m) / 2 * (2 * values.sum() + shares.sum() + np.trace(shares)))
+
+
+def kernel_distance(features_a, features_b):
+    """Unbiased squared maximum mean discrepancy with a cubic kernel, as in KID.
+
+    It is the mean of `k(x, x')` within each set, over pairs of different rows, less twice the mean of `k(x, y)` between them,
+    with `k(x, y) = (x y / D + 1)^3`. Other than a Fréchet distance it has no bias: of two samples of one distribution it is 0 on
+    average, however small they are, and a little below 0 half of the time.
+
+    Args:
+        features_a: float array `(n, D)`, n at least 2.
+        features_b: float array `(m, D)`, m at least 2.
+
+    Returns:
+        float, lower is better, without unit; it depends on the scale of the features.
+
+    Raises:
+        CourseError: not two sets of finite features of one length, or a single row.
+
+    References:
+        Bińkowski, Sutherland, Arbel and Gretton, 2018, "Demystifying MMD GANs".
+    """
+    a, b = _checked(features_a, features_b, 1, "A kernel distance compares features (n, d) and (m, d), n and m above 1")
+    within = [((x @ x.T / x.shape[1] + 1) ** 3) for x in (a, b)]
+    means = [(kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)) for kernel in within]
+    return float(sum(means) - 2 * ((a @ b.T / a.shape[1] + 1) ** 3).mean())
+
+
 def precision_recall(real_features, generated_features, num_neighbours=3):
     """Improved precision and recall: fidelity and coverage of generated clips, by manifolds of k nearest neighbours.
 
@@ -70,15 +126,68 @@ def precision_recall(real_features, generated_features, num_neighbours=3):
         Kynkäänniemi, Karras, Laine, Lehtinen and Aila, 2019, "Improved precision and recall metric for assessing generative
         models".
     """
-    real, generated = np.asarray(real_features, np.float64), np.asarray(generated_features, np.float64)
-    shapes = real.shape, generated.shape
-    if real.ndim != 2 or generated.ndim != 2 or shapes[0][1] != shapes[1][1] or min(len(real), len(generated)) <= num_neighbours:
-        message = f"Precision and recall compare features (n, d) and (m, d), n and m above {num_neighbours}"
-        raise CourseError(f"{message}, got {shapes[0]} and {shapes[1]}.")
-    if not (np.isfinite(real).all() and np.isfinite(generated).all()):
-        raise CourseError("Precision and recall need finite features; some are not: has the model diverged?")
+    precise, recalled = manifold_membership(real_features, generated_features, num_neighbours)
+    return float(precise.mean()), float(recalled.mean())
+
+
+def manifold_membership(real_features, generated_features, num_neighbours=3):
+    """Which points lie in the manifold of the other set: what `precision_recall` averages.
+
+    Args:
+        real_features: float array `(n, D)`.
+        generated_features: float array `(m, D)`.
+        num_neighbours: k; n and m are larger.
+
+    Returns:
+        bool `(m,)`, of the generated points in the manifold of the real ones; bool `(n,)`, of the real ones in the other.
+
+    Raises:
+        CourseError: as `precision_recall`.
+    """
+    message = f"Precision and recall compare features (n, d) and (m, d), n and m above {num_neighbours}"
+    real, generated = _checked(real_features, generated_features, num_neighbours, message)
     distances = cdist(generated, real)
-    radius_real, radius_generated = (np.sort(cdist(x, x), axis=1)[:, num_neighbours] for x in (real, generated))  # 0 is the point
-    precision = np.mean((distances <= radius_real).any(axis=1))
-    recall = np.mean((distances <= radius_generated[:, None]).any(axis=0))
-    return float(precision), float(recall)
+    radius_real, radius_generated = (_radii(x, num_neighbours) for x in (real, generated))
+    return (distances <= radius_real).any(axis=1), (distances <= radius_generated[:, None]).any(axis=0)
+
+
+def density_coverage(real_features, generated_features, num_neighbours=5):
+    """Density and coverage: fidelity and diversity by the balls around real points alone, so that outliers count for less.
+
+    Density is how many real points' balls a generated point lies in, on average, divided by k. Coverage is the share of real
+    points with a generated point in their ball. A ball just reaches its k-th nearest neighbour among the real points.
+
+    Args:
+        real_features: float array `(n, D)`.
+        generated_features: float array `(m, D)`.
+        num_neighbours: k; n and m are larger.
+
+    Returns:
+        density, float at least 0, about 1 for samples of one distribution; coverage, float in [0, 1], for such samples about
+        `1 - (1 / 2)^k` or more.
+
+    Raises:
+        CourseError: as `precision_recall`.
+
+    References:
+        Naeem, Oh, Uh, Choi and Yoo, 2020, "Reliable fidelity and diversity metrics for generative models".
+    """
+    message = f"Density and coverage compare features (n, d) and (m, d), n and m above {num_neighbours}"
+    real, generated = _checked(real_features, generated_features, num_neighbours, message)
+    within = cdist(generated, real) < _radii(real, num_neighbours)
+    return float(within.sum(axis=1).mean() / num_neighbours), float(within.any(axis=0).mean())
+
+
+def _radii(points, num_neighbours):
+    """Distance of each point `(n, D)` to its k-th nearest neighbour, `(n,)`."""
+    return np.sort(cdist(points, points), axis=1)[:, num_neighbours]  # at place 0 is the point itself
+
+
+def _checked(features_a, features_b, more_than, message):
+    """Both as finite float64 `(n, D)` and `(m, D)` with more than so many rows."""
+    a, b = np.asarray(features_a, np.float64), np.asarray(features_b, np.float64)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) <= more_than:
+        raise CourseError(f"{message}, got {a.shape} and {b.shape}.")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise CourseError(f"{message}, all of them finite: has the model diverged?")
+    return a, b

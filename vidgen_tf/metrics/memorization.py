@@ -3,7 +3,6 @@
 import itertools
 
 import numpy as np
-import scipy.fft
 
 from ..errors import CourseError
 
@@ -161,17 +160,13 @@ class _Candidates:
 
 def _amplitudes(clips):
     """Amplitudes of the lowest frequencies of each clip in time, y and x, as one row of float32."""
-    rows = []
-    for clip in clips:
-        spectrum = np.abs(scipy.fft.rfftn(clip.astype(np.float32), axes=(0, 1, 2)))
-        chosen = spectrum[np.ix_(*(_lowest(side, most) for side, most in zip(clip.shape[:2], NUM_FREQUENCIES)))]
-        rows.append(chosen[:, :, : NUM_FREQUENCIES[2] + 1].ravel())
-    return np.stack(rows)
-
-
-def _lowest(length, most):
-    """Places in a spectrum of the frequencies from -most to most, or of all."""
-    return np.unique(np.arange(-most, most + 1) % length)
+    x = np.moveaxis(clips, -1, 1).astype(np.float32)  # (N, T, H, W, C) -> (N, C, T, H, W)
+    for axis, most in zip((4, 3, 2), NUM_FREQUENCIES[::-1]):
+        length = x.shape[axis]
+        number = np.arange(0 if axis == 4 else -most, most + 1)  # of a real signal, half of one axis says all
+        wave = np.exp(-2j * np.pi * np.outer(np.arange(length), number) / length).astype(np.complex64)
+        x = np.moveaxis(np.moveaxis(x, axis, -1) @ wave, -1, axis)
+    return np.abs(x).reshape(len(x), -1)
 
 
 def _checked(items, training_items, what, axes):
