@@ -2,7 +2,8 @@
 
     image           frames: PSNR, SSIM, sharpness
     motion          clips in time: static clips, flicker, temporal autocorrelation, optical flow, warping error
-    distribution    sets of feature vectors: Fréchet distance, precision and recall
+    distribution    sets of feature vectors: Fréchet and kernel distance, precision and recall, density and coverage
+    intervals       how far a measured value may lie from the true one
     memorization    nearest training images and clips
     prediction      predicted frames: error, baseline, causality, diversity of samples, error accumulation
     latents         the order of frames in latent space

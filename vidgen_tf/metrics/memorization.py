@@ -70,8 +70,8 @@ def nearest_clip(clips, training_clips, *, max_shift=0, max_delay=0, mirrored=Fa
 
     Args:
         clips: array `(N, T, H, W, C)`.
-        training_clips: array `(M, T, H, W, C)` on the same scale; or a list of such arrays, or another collection of them that can
-            be gone through twice, so that not all need lie in memory.
+        training_clips: array `(M, T, H, W, C)` on the same scale; or a list of such arrays, or anything that yields them each
+            time it is gone through, so that not all need lie in memory.
         max_shift: int, px by which a copy may be moved, up or down and left or right.
         max_delay: int, frames by which it may begin earlier or later.
         mirrored: whether it may be mirrored left to right.
@@ -115,7 +115,7 @@ def nearest_clip(clips, training_clips, *, max_shift=0, max_delay=0, mirrored=Fa
 
 
 def _least_distances(clip, others, max_shift):
-    """Root mean squared difference of a clip `(T, H, W, C)`, moved as it fits best, from the middles of others `(K, T, h, w, C)`."""
+    """Root mean squared difference of a clip `(T, H, W, C)`, moved as it fits best, from middles of others `(K, T, h, w, C)`."""
     height, width = others.shape[2:4]
     clip, others = clip.astype(np.float32), others.reshape(len(others), -1).astype(np.float32)
     moved = np.lib.stride_tricks.sliding_window_view(clip, (height, width), axis=(1, 2))  # (T, dy, dx, C, h, w)

@@ -9,7 +9,6 @@ import numpy as np
 from ..worlds import digits, shapes
 from .tracking import FRAME_SIZE, median_over_time
 
-
 MAX_DRIFT = 0.75  # px: root mean squared distance from a line along an axis, up to which a digit moves along it
 
 
@@ -186,7 +185,7 @@ def _fit_along_axis(tracks):
     """The axis along which each digit moves most, 0 for x and 1 for y; what `fit_reflection` finds along it; and the drift, the
     root mean squared distance from a line along that axis; each `(N,)`."""
     centre, valid = tracks.centre[:, :, 0], tracks.measurable[:, :, 0]
-    fits = [fit_reflection(centre[..., i], valid) + (fit_polynomial(centre[..., i], valid, 0)[1],) for i in range(2)]
+    fits = [(*fit_reflection(centre[..., i], valid), fit_polynomial(centre[..., i], valid, 0)[1]) for i in range(2)]
     slope, residual, reflected, deviation = (np.stack(values, axis=1) for values in zip(*fits))
     axis, n = np.nan_to_num(np.abs(slope)).argmax(axis=1), np.arange(len(slope))
     return axis, slope[n, axis], residual[n, axis], reflected[n, axis], deviation[n, 1 - axis]
