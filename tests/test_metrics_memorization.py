@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.metrics.memorization import nearest_clip, nearest_image, nn_distance_ratio
+from vidgen_tf.worlds import digits, shapes
 
 PROPERTY = settings(deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
@@ -114,3 +115,52 @@ def test_sets_that_cannot_be_compared_are_refused():
                 nearest_clip(*pair)
     with pytest.raises(CourseError, match="test images that no model was trained on"):
         nn_distance_ratio(images + 1, images, images)
+
+
+ALIGNMENTS = {"max_shift": 3, "max_delay": 3, "mirrored": True}
+PLANTED = {
+    "exact": lambda clips: clips,
+    "moved by 1 px": lambda clips: np.roll(clips, (1, -1), (2, 3)),
+    "moved by 3 px": lambda clips: np.roll(clips, (-3, 2), (2, 3)),
+    "mirrored": lambda clips: clips[:, :, :, ::-1],
+    "begun 3 frames later": lambda clips: np.roll(clips, 3, axis=1),
+    "mirrored, moved, begun earlier": lambda clips: np.roll(clips[:, :, :, ::-1], (-2, 3, 1), (1, 2, 3)),
+}
+
+
+@pytest.fixture(scope="module", params=["digits", "shapes"])
+def searched(request):
+    """Training clips of a world, and the distance that a hundredth of its held-out clips stays below: the false alarms."""
+    if request.param == "digits":
+        training, held_out = (digits.make(n, seed=5, split=split).frames for n, split in ((2000, "train"), (200, "test")))
+    else:
+        training, held_out = (shapes.make(n, seed=seed).frames for n, seed in ((2000, 5), (200, 6)))
+    return training, np.quantile(nearest_clip(held_out, np.array_split(training, 3), **ALIGNMENTS)[1], 0.01)
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_planted_copies_are_found_95_times_in_100_at_1_percent_false_alarms(searched, kind):
+    training, near = searched
+    picks = np.random.default_rng(1).integers(0, len(training), 60)
+    distance = nearest_clip(PLANTED[kind](training[picks]), training, **ALIGNMENTS)[1]
+    assert near > 0 and np.mean(distance < near) >= 0.95
+
+
+def test_without_alignments_a_moved_copy_is_missed(searched):
+    """Why they are searched."""
+    training, near = searched
+    distance = nearest_clip(PLANTED["moved by 3 px"](training[:100]), training)[1]
+    assert np.mean(distance < near) < 0.3
+
+
+def test_blocks_of_training_clips_are_searched_like_one_array():
+    training, clips = coarse_clips(50, 16, seed=11), coarse_clips(9, 16, seed=12)
+    options = {"max_shift": 2, "max_delay": 1, "mirrored": True}
+    whole, parts = (nearest_clip(clips, given, **options) for given in (training, np.array_split(training, 7)))
+    np.testing.assert_array_equal(whole[0], parts[0])
+    np.testing.assert_array_equal(whole[1], parts[1])
+    with pytest.raises(CourseError, match="no training clips"):
+        nearest_clip(clips, [])
+    for wrong in ({"max_shift": 8}, {"max_delay": 3}, {"max_shift": -1}):
+        with pytest.raises(CourseError, match="leave nothing"):
+            nearest_clip(clips, training, **wrong)
