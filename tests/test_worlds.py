@@ -265,3 +265,18 @@ def test_worlds_need_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("world", [digits, shapes], ids=["digits", "shapes"])
+def test_clips_for_captions_have_these_captions_and_nothing_else_in_common(world):
+    clips = world.make(300, seed=31)
+    for states in (clips.states, world.parse_captions(clips.captions)):
+        again = world.make_captioned(states, seed=7)
+        np.testing.assert_array_equal(again.captions, clips.captions)
+        np.testing.assert_array_equal(again.captions_zh, clips.captions_zh)
+        assert not (again.frames == clips.frames).all(axis=(1, 2, 3, 4)).any()
+        assert np.mean((again.states["position"] == clips.states["position"]).all(axis=(1, 2, 3))) < 0.01
+    part = world.make_captioned({key: value[:9] for key, value in clips.states.items()}, seed=7)
+    np.testing.assert_array_equal(part.frames, again.frames[:9])
+    other = world.make_captioned(clips.states, seed=8)
+    assert not (again.frames == other.frames).all(axis=(1, 2, 3, 4)).any()

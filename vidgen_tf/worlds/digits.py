@@ -74,6 +74,38 @@ def make(count, *, seed, start=0, size=32, num_frames=16, split="train", source=
         Hu, Luo and Chen, 2022, "Make It Move: Controllable Image-to-Video Generation with Text Descriptions" (the captions).
     """
     check_whole(8, num_frames=num_frames)  # it needs them to go to the wall and come back
+    return _labelled(_simulate_there_and_back(size, num_frames), 4, count, seed, start, size, num_frames, split, source)
+
+
+def make_captioned(states, *, seed, size=32, num_frames=16, split="train", source="scikit-learn"):
+    """Clips of `make` that show what captions say, drawn anew in all else: by another hand, from another place.
+
+    Args:
+        states: dict of int arrays "digit" `(N, 1)` or `(N,)` and "motion" `(N,)`, as `make` or `parse_captions` gives them.
+        seed, size, num_frames, split, source: as for `make`. Clip i is the same whatever the others show.
+
+    Returns:
+        `LabelledClips` as of `make`, whose captions are those of the states.
+    """
+    _, labels = _scans(source, split, SIDES[size])
+    digit, motion = np.reshape(states["digit"], len(states["motion"])), states["motion"]
+    own = [np.flatnonzero(labels == d) for d in range(10)]  # the scans of each digit
+    simulate = _simulate_there_and_back(size, num_frames)
+    done = 0
+
+    def captioned(u):
+        nonlocal done
+        these = slice(done, done + len(u))
+        done += len(u)
+        scan = [own[d][int(part * len(own[d]))] for d, part in zip(digit[these], u[:, 0])]
+        u[:, 0], u[:, 1] = (np.array(scan) + 0.5) / len(labels), (motion[these] + 0.5) / len(MOTIONS)
+        return simulate(u)
+
+    return _labelled(captioned, 4, len(motion), seed, 0, size, num_frames, split, source)
+
+
+def _simulate_there_and_back(size, num_frames):
+    """The laws of `make`: a function from uniforms `(N, 4)` to states."""
     free = _free_range(size)
 
     def simulate(u):
@@ -85,7 +117,7 @@ def make(count, *, seed, start=0, size=32, num_frames=16, split="train", source=
         velocity = np.where(along, sign * (PATH_LENGTH / (num_frames - 1) * free), 0.0)
         return {"scan": u[:, :1], "motion": motion} | _bounce(free * place[:, None], velocity[:, None], free, num_frames)
 
-    return _labelled(simulate, 4, count, seed, start, size, num_frames, split, source)
+    return simulate
 
 
 def make_moving_mnist(

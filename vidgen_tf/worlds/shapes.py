@@ -76,9 +76,37 @@ def make(count, *, seed, start=0, size=32):
     Raises:
         CourseError: an impossible count, seed, start or size.
     """
+    return _labelled(uniforms(seed, start, count, DRAWS), size)
+
+
+def make_captioned(states, *, seed, size=32):
+    """Clips that show what captions say, drawn anew in all else: places, speeds, and who collides from which side.
+
+    Args:
+        states: dict of int arrays "objects" `(N,)`, and "shape", "color", "size" and "motion" `(N, 2)`, as `make` or
+            `parse_captions` gives them.
+        seed: non-negative int. Clip i is the same whatever the others show.
+        size: as for `make`.
+
+    Returns:
+        `LabelledClips` as of `make`, whose captions are those of the states.
+    """
+    draws = uniforms(seed, 0, len(states["objects"]), DRAWS)
+    two, color = states["objects"] == 2, np.maximum(states["color"], 0)
+    draws[:, 0], draws[:, 1] = np.where(two, 0.75, 0.25), np.where(states["motion"][:, 0] == MOTIONS.index("collides"), 0.1, 0.6)
+    color = np.stack([color[:, 0], color[:, 1] - (color[:, 1] > color[:, 0])], axis=1)  # the second's is drawn from the others
+    numbers = {"shape": len(SHAPES), "color": len(COLORS), "size": len(SIZES), "motion": len(MOTIONS) - 1}
+    for k in range(2):
+        for column, (key, number) in enumerate(numbers.items()):
+            value = color[:, k] if key == "color" else np.clip(states[key][:, k], 0, number - 1)
+            draws[:, 2 + 4 * k + column] = (value + 0.5) / (number - k * (key == "color"))
+    return _labelled(draws, size)
+
+
+def _labelled(draws, size):
+    """The clips of their uniforms `(N, DRAWS)`."""
     check_whole(2, size=size)
     scale = size / EXTENT
-    draws = uniforms(seed, start, count, DRAWS)
     states = _simulate(draws)
     for key, power in {"radius": 1, "mass": 2, "position": 1, "velocity": 1}.items():
         states[key] = (states[key] * scale**power).astype(np.float32)
