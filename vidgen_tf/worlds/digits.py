@@ -77,39 +77,34 @@ def make(count, *, seed, start=0, size=32, num_frames=16, split="train", source=
     return _labelled(_simulate_there_and_back(size, num_frames), 4, count, seed, start, size, num_frames, split, source)
 
 
-def make_captioned(states, *, seed, size=32, num_frames=16, split="train", source="scikit-learn"):
-    """Clips of `make` that show what captions say, drawn anew in all else: by another hand, from another place.
+def make_captioned(states, *, seed, split="train"):
+    """Clips as of `make`, 32x32, that show what captions say, drawn anew in all else: by another hand, from another place.
 
     Args:
-        states: dict of int arrays "digit" `(N, 1)` or `(N,)` and "motion" `(N,)`, as `make` or `parse_captions` gives them.
-        seed, size, num_frames, split, source: as for `make`. Clip i is the same whatever the others show.
+        states: dict of int arrays "digit" `(N, 1)` and "motion" `(N,)`, as `make` or `parse_captions` gives them.
+        seed, split: as for `make`. Clip i is the same whatever the others show.
 
     Returns:
-        `LabelledClips` as of `make`, whose captions are those of the states.
+        `LabelledClips`, whose captions are those of the states.
     """
-    _, labels = _scans(source, split, SIDES[size])
-    digit, motion = np.reshape(states["digit"], len(states["motion"])), states["motion"]
-    own = [np.flatnonzero(labels == d) for d in range(10)]  # the scans of each digit
-    simulate = _simulate_there_and_back(size, num_frames)
-    done = 0
+    _, labels = _scans("scikit-learn", split, SIDES[32])
+    own = [np.flatnonzero(labels == digit) for digit in range(10)]  # the scans of each digit
+    asked, simulate = zip(np.ravel(states["digit"]), states["motion"]), _simulate_there_and_back(32, 16)
 
     def captioned(u):
-        nonlocal done
-        these = slice(done, done + len(u))
-        done += len(u)
-        scan = [own[d][int(part * len(own[d]))] for d, part in zip(digit[these], u[:, 0])]
-        u[:, 0], u[:, 1] = (np.array(scan) + 0.5) / len(labels), (motion[these] + 0.5) / len(MOTIONS)
+        for row, (digit, motion) in zip(u, asked):
+            scan = own[digit][int(row[0] * len(own[digit]))]
+            row[:2] = (scan + 0.5) / len(labels), (motion + 0.5) / len(MOTIONS)
         return simulate(u)
 
-    return _labelled(captioned, 4, len(motion), seed, 0, size, num_frames, split, source)
+    return _labelled(captioned, 4, len(states["motion"]), seed, 0, 32, 16, split, "scikit-learn")
 
 
 def _simulate_there_and_back(size, num_frames):
-    """The laws of `make`: a function from uniforms `(N, 4)` to states."""
+    """The laws of `make`: a function from uniforms `(N, 4)` to scan, motion, position, velocity and bounces."""
     free = _free_range(size)
 
     def simulate(u):
-        """The scan, the motion, and position, velocity and bounces, of each row of `u`."""
         motion = (u[:, 1] * len(MOTIONS)).astype(np.int8)
         along = np.stack([motion >= 2, motion < 2], axis=-1)  # is it x, is it y that it moves along
         place = np.where(along, (1 + u[:, 2:3]) / 3, u[:, 3:4])
