@@ -9,7 +9,7 @@ import numpy as np
 from ..worlds import digits, shapes
 from .tracking import FRAME_SIZE, median_over_time
 
-MAX_DRIFT = 0.75  # px: root mean squared distance from a line along an axis, up to which a digit moves along it
+MAX_DRIFT = 1.0  # px: root mean squared distance from a line along an axis, up to which a digit moves along it
 
 
 def fit_polynomial(values, valid, degree):
