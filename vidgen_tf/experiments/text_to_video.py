@@ -73,10 +73,7 @@ def run_ablation(dataset, path, steps=1500, seeds=SEEDS):
     """Trains the variants equally long and measures their prompt adherence on 400 validation prompts.
 
     Args:
-        dataset: str, "digits" or "shapes".
-        path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
-        steps: training steps of each, a multiple of 100.
-        seeds: sequence of non-negative int: each variant is trained once with each.
+        dataset, path, steps, seeds: as for `experiments.diffusion.run_ablation`.
 
     Returns:
         list of dicts, one for each variant and seed: "variant", "seed", and the accuracies of `ablation_scores`.

@@ -247,10 +247,7 @@ def heun(velocity_fn, z, timesteps):
     """Heun's method for the ODE of the flow: second order, two evaluations of the velocity a step.
 
     Args:
-        velocity_fn: function from z and timesteps `(N or 1, T or 1)` to the velocity, an array like z.
-        z: float array `(N, T, D)`, noise.
-        timesteps: float array `(num_inference_steps + 1, N or 1, T or 1)` from 1 to 0; a frame whose timestep stays the same is
-            left as it is.
+        velocity_fn, z, timesteps: as for `euler`.
 
     Returns:
         float array like z.

@@ -241,11 +241,7 @@ class LatentSVG(ConfiguredModel):
         """The negative evidence lower bound, with the KL term weighted by beta.
 
         Args:
-            x: float `(B, T, latent_dim)`, latent trajectories.
-            y: unused: a trajectory is its own target.
-            y_pred: float `(B, T-1, latent_dim)`, what `call` returned for them.
-            sample_weight: unused.
-            training: unused.
+            x, y, y_pred, sample_weight, training: as for `LatentGRU.compute_loss`.
 
         Returns:
             float scalar: squared error summed over latent dimensions plus beta times the KL divergence of the posterior from the
