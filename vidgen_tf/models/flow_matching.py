@@ -53,9 +53,7 @@ def velocity_to_clip(velocity, noisy, t):
     """The clip of a noised sample, from its velocity `noise - clip`: another prediction target.
 
     Args:
-        velocity: float `(..., D)`.
-        noisy: float of the same shape, the noised sample x_t.
-        t: float `(...)`, or broadcastable to it: timesteps in [0, 1].
+        velocity, noisy, t: as for `velocity_to_noise`.
 
     Returns:
         float of the same shape.
