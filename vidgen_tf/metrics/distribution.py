@@ -98,7 +98,7 @@ def kernel_distance(features_a, features_b):
         Bińkowski, Sutherland, Arbel and Gretton, 2018, "Demystifying MMD GANs".
     """
     a, b = _checked(features_a, features_b, 1, "A kernel distance compares features (n, d) and (m, d), n and m above 1")
-    within = [((x @ x.T / x.shape[1] + 1) ** 3) for x in (a, b)]
+    within = [(x @ x.T / x.shape[1] + 1) ** 3 for x in (a, b)]
     means = [(kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)) for kernel in within]
     return float(sum(means) - 2 * ((a @ b.T / a.shape[1] + 1) ** 3).mean())
 

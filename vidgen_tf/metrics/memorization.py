@@ -99,17 +99,15 @@ def nearest_clip(clips, training_clips, *, max_shift=0, max_delay=0, mirrored=Fa
         first += len(block)
     if not first:
         raise CourseError("There are no training clips to search.")
-    index = found.index
-    candidates, first = np.zeros((*index.shape, *_aligned(clips[0], window).shape), clips.dtype), 0
+    index, first = found.index, 0
+    distance = np.full(index.shape, np.inf)  # and stays so where there are fewer training clips than candidates
     for block in blocks:
         here = (index >= first) & (index < first + len(block))
-        candidates[here] = _aligned(block[index[here] - first], window)
+        for n in np.flatnonzero(here.any(axis=1)):
+            others = _aligned(block[index[n, here[n]] - first], window)
+            moved = (_aligned(clips[n], window[:1], (delay,), flipped) for delay, flipped in starts)
+            distance[n, here[n]] = np.minimum.reduce([_least_distances(clip, others, max_shift) for clip in moved])
         first += len(block)
-    distance = np.full(index.shape, np.inf)
-    for n, delay, flipped in ((n, *start) for n in range(len(clips)) for start in starts):
-        moved = _aligned(clips[n], window[:1], (delay,), flipped)
-        distance[n] = np.minimum(distance[n], _least_distances(moved, candidates[n], max_shift))
-    distance[index < 0] = np.inf  # fewer training clips than candidates
     best = distance.argmin(axis=1)[:, None]
     return tuple(np.take_along_axis(values, best, axis=1)[:, 0] for values in (index, distance))
 

@@ -58,8 +58,8 @@ def track(clips, tracker):
 
     "shapes" follows up to two coloured shapes. A pixel of a shape is its colour mixed with the background's by the share that
     the shape covers, so the direction from the background's colour gives the colour, and the distance the share. In a clip with
-    many pixels that are no such mixture, as of a face, there are no objects to follow. "digits"
-    follows one bright digit on black.
+    many pixels that are no such mixture, as of a face, there are no objects to follow. "digits" follows one bright digit on
+    black.
 
     Args:
         clips: uint8 `(N, T, 32, 32, C)`, C = 3 for "shapes" and 1 for "digits".
