@@ -7,7 +7,7 @@ import pytest
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.worlds import digits, faces, shapes
-from vidgen_tf.worlds.corruptions import CORRUPTIONS, MAX_JITTER, corrupt
+from vidgen_tf.worlds.corruptions import CORRUPTIONS, MAX_JITTER, UNSEEN_CORRUPTIONS, corrupt
 
 WORLDS = pytest.mark.parametrize("world", ["shapes", "digits"])
 
@@ -35,6 +35,27 @@ def test_the_video_classifiers_are_trained_on_the_same_bytes_as_ever(clips):
         for world in ("shapes", "digits"):
             total.update(corrupt(clips[world], kind, seed=3).tobytes())
     assert total.hexdigest() == SHA256
+
+
+@WORLDS
+@pytest.mark.parametrize("kind", [*CORRUPTIONS[1:], *UNSEEN_CORRUPTIONS])
+def test_a_corruption_of_strength_0_is_none_and_it_grows_to_the_whole_one(world, kind, clips):
+    true = clips[world].frames.astype(float)
+    changes = [np.mean((corrupt(clips[world], kind, 1, strength) - true) ** 2) for strength in (0, 0.3, 0.6, 1)]
+    assert changes[0] == 0 and (np.diff(changes) > 0).all()
+    np.testing.assert_array_equal(corrupt(clips[world], kind, 1, 1.0), corrupt(clips[world], kind, 1))
+
+
+@WORLDS
+def test_frozen_clips_stop_and_blurred_and_noisy_ones_keep_their_mean(world, clips):
+    true = clips[world].frames
+    half = corrupt(clips[world], "frozen", strength=0.5)
+    np.testing.assert_array_equal(half[:, :8], true[:, :8])
+    assert (half[:, 8:] == half[:, 7:8]).all()
+    np.testing.assert_array_equal(corrupt(clips[world], "frozen"), np.repeat(true[:, :1], 16, axis=1))
+    assert corrupt(clips[world], "blurred").mean() == pytest.approx(true.mean(), rel=0.02)
+    noise = corrupt(clips[world], "noisy").astype(float) - true
+    assert noise[(true > 100) & (true < 150)].std() == pytest.approx(25.5, rel=0.1)
 
 
 @WORLDS
@@ -121,14 +142,14 @@ def test_jittery_frames_are_moved_and_flickering_ones_are_darker_or_brighter(wor
 
 
 def test_what_cannot_be_done_is_refused(clips):
-    with pytest.raises(
-        CourseError, match="clean, shuffled, spliced, changed, jittery, flickering, backwards; got 80, 'sideways'"
-    ):
+    with pytest.raises(CourseError, match="as clean, shuffled, .*, backwards, frozen, blurred, noisy; got 80, 'sideways'"):
         corrupt(clips["shapes"], "sideways")
     with pytest.raises(CourseError, match="At least two clips"):
         corrupt(clips["shapes"][:1], "spliced")
     with pytest.raises(CourseError, match="changed in clips of shapes or digits, not of faces"):
         corrupt(faces.make(2, seed=0, size=16, num_frames=8), "changed")
+    with pytest.raises(CourseError, match="from 0 to 1, got 1.5"):
+        corrupt(clips["digits"], "noisy", strength=1.5)
 
 
 SHA256 = "e99ba39a0cf1b88ae93a74e4a7c3e7630aa98cd68c18f9acd254ebc9a2471e76"

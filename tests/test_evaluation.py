@@ -9,7 +9,7 @@ import scipy.ndimage
 
 from vidgen_tf import datasets
 from vidgen_tf.errors import CourseError
-from vidgen_tf.evaluation import measurements
+from vidgen_tf.evaluation import copies, measurements, reference
 from vidgen_tf.evaluation.features import clip_features
 from vidgen_tf.evaluation.measurements import distribution_scores, frame_scores, memorization_scores, physics_scores
 from vidgen_tf.evaluation.protocol import _exact_flows, evaluate
@@ -26,10 +26,15 @@ from vidgen_tf.worlds.corruptions import corrupt
 N = 100
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """The optical flow of few clips: it takes longest."""
-    monkeypatch.setattr(measurements, "NUM_FLOW_CLIPS", 2)
+@pytest.fixture(scope="module")
+def quick():
+    """The optical flow, and the nearest training clips, of few clips: these take longest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measurements, "NUM_FLOW_CLIPS", 2)
+        patch.setattr(copies, "NUM_SEARCHED", 20)
+        reference._test_reference.cache_clear()
+        yield
+    reference._test_reference.cache_clear()
 
 
 def training(dataset, first=2 * N, count=N):
@@ -52,13 +57,14 @@ def test_real_clips_pass(dataset, quick, capsys):
     assert report.scores["frame_frechet_distance"] < 3 * report.real["frame_frechet_distance"]
     assert report.scores["video_frechet_distance"] < 3 * report.real["video_frechet_distance"]
     for row in report.rows:
-        assert list(row) == ["metric", "clips", "real", "reconstruction", "n", "best"]
+        assert list(row) == ["metric", "clips", "interval", "real", "reconstruction", "n", "best"]
+        assert row["interval"] is None or row["interval"][0] <= row["clips"] <= row["interval"][1]
         assert row["best"] == METRICS[row["metric"]].best
         assert row["n"] == {"parameters": None, "training_minutes": None, "warping_error": 2}.get(row["metric"], row["n"])
     report.table()
     shown = capsys.readouterr().out
-    assert shown.startswith(f"100 clips of ours, data set {dataset}\nmetric")
-    assert re.search(r"\nparameters +7 +- +- +- +low\n", shown)
+    assert re.match(rf"100 clips of ours for \d+ different prompts, data set {dataset}\nmetric", shown)
+    assert re.search(r"\nparameters +7 +- +- +- +- +low\n", shown)
     assert report.picture.frames.shape[0] == 16 and repr(report).startswith("Report(ours: 100 clips, ")
 
 
@@ -117,9 +123,9 @@ def test_predictions_are_compared_frame_by_frame(quick):
     for wrong, said in [(0, "from 1 to 15"), (16, "from 1 to 15"), (2.5, "from 1 to 15")]:
         with pytest.raises(CourseError, match=said):
             evaluate(predicted, "shapes", true, num_context_frames=wrong)
-    for reference in (None, datasets.load("shapes", "test", N + 1)):
+    for other in (None, datasets.load("shapes", "test", N + 1)):
         with pytest.raises(CourseError, match="100 clips that they continue"):
-            evaluate(predicted, "shapes", reference, num_context_frames=8)
+            evaluate(predicted, "shapes", other, num_context_frames=8)
 
 
 @pytest.mark.parametrize("dataset", ["shapes", "digits"])
@@ -289,12 +295,12 @@ def sets():
 def measured(metric, frames, dataset, given):
     """One metric of clips, as `evaluate` takes it."""
     if metric in DISTRIBUTION:
-        return distribution_scores(clip_features(frames, dataset), given["features"])[metric][0]
+        return distribution_scores(clip_features(frames, dataset), given["features"])[metric].value
     if metric == "memorized_share":
-        unseen = nearest_clip(given["sets"][0].frames, given["searched"])[1]
-        return memorization_scores(nearest_clip(frames, given["searched"])[1], unseen)["memorized_share"][0]
+        unseen, found = (nearest_clip(clips, given["searched"])[1][:, None] for clips in (given["sets"][0].frames, frames))
+        return memorization_scores(found, unseen)["memorized_share"].value
     found = physics_scores(frames, dataset, {}, None) if metric == "trajectory_residual" else frame_scores(frames)
-    return found[metric][0]
+    return found[metric].value
 
 
 @pytest.mark.parametrize("dataset", ["shapes", "digits"])
@@ -334,3 +340,30 @@ def test_the_table_lines_up_its_rows(capsys):
     for wrong in ([], [{"model": "a", "psnr": 1.0}, {"model": "b"}], [{"model": "a", "psnr": 1.0}, {"psnr": 1.0, "model": "b"}]):
         with pytest.raises(CourseError, match="at least one row, and the same keys"):
             print_table(wrong)
+
+
+STRENGTHS = (0, 0.25, 0.5, 1)
+GROWS = [  # a corruption, and a metric that must move further from real clips the stronger it is
+    ("shuffled", "video_frechet_distance"),
+    ("spliced", "video_frechet_distance"),
+    ("changed", "video_frechet_distance"),
+    ("jittery", "video_frechet_distance"),
+    ("jittery", "trajectory_residual"),
+    ("flickering", "flicker"),
+    ("frozen", "video_frechet_distance"),  # the last three are none that the video classifier has learned
+    ("blurred", "sharpness"),
+    ("blurred", "frame_frechet_distance"),
+    ("noisy", "sharpness"),
+    ("noisy", "video_frechet_distance"),
+    ("noisy", "frame_frechet_distance"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind, metric", GROWS)
+def test_a_metric_grows_with_the_strength_of_the_corruption_that_it_is_meant_for(kind, metric, sets):
+    given = sets["digits"]
+    clips = given["sets"][0]
+    clean = measured(metric, clips.frames, "digits", given)
+    away = [abs(measured(metric, corrupt(clips, kind, 3, strength), "digits", given) - clean) for strength in STRENGTHS]
+    assert away[0] == pytest.approx(0, abs=1e-6 + 1e-6 * abs(clean)) and (np.diff(away) > 0).all(), away

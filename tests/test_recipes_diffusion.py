@@ -91,9 +91,9 @@ def test_examples_set_the_scale_of_the_latents(monkeypatch):
 
 
 def test_extra_clips_are_those_of_no_data_set():
-    parts = list(diffusion.iter_extra_clips(diffusion.EXTRA_DATA["digits"], 1003))
+    parts = list(datasets.iter_drawn("more-digits", 1003))
     assert [len(part) for part in parts] == [500, 500, 3]
-    whole = diffusion.EXTRA_DATA["digits"].make("train", 0, 1003)
+    whole = datasets.DRAWN["more-digits"].make("train", 0, 1003)
     np.testing.assert_array_equal(np.concatenate([part.frames for part in parts]), whole.frames)
     assert not (whole.frames[:50] == datasets.load("digits", "train", 50).frames).all(axis=(1, 2, 3, 4)).any()
 

@@ -5,7 +5,7 @@ import pytest
 
 from vidgen_tf import datasets, zoo
 from vidgen_tf.errors import CourseError
-from vidgen_tf.evaluation import measurements, results
+from vidgen_tf.evaluation import copies, measurements, results
 from vidgen_tf.evaluation.report import Report
 from vidgen_tf.evaluation.spec import METRICS, SPECS
 from vidgen_tf.pipelines.cost import sample_with_cost
@@ -21,7 +21,10 @@ def report(name, dataset, distance, minutes, **scores):
         *((k, v, None) for k, v in scores.items()),
     ]
     common = {"reconstruction": None, "n": 500, "best": ""}
-    rows = [{"metric": k, "clips": v, "real": real} | common for k, v, real in rows if v is not None]
+    intervals = {"frame_frechet_distance": (0.9 * distance, 1.1 * distance)} if distance else {}
+    rows = [
+        {"metric": k, "clips": v, "interval": intervals.get(k), "real": real} | common for k, v, real in rows if v is not None
+    ]
     return Report(name, dataset, 500, rows, Clip(np.zeros((1, 8, 8, 1), np.uint8)), {})
 
 
@@ -60,7 +63,7 @@ def test_rows_are_by_data_set_and_distance_and_numbers_can_be_read():
     lines = results.markdown(REPORTS).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| a", "| b", "| d", "| c"]
     assert len({line.count("|") for line in lines}) == 1
-    assert "| 8 (2) |" in lines[3] and "| 1,234,567 |" in lines[3] and "| 3 |" in lines[3]
+    assert "| 8 [7.2, 8.8] (2) |" in lines[3] and "| 1,234,567 |" in lines[3] and "| 3 |" in lines[3]
     assert "| c | faces | 500 | - |" in lines[5]
 
 
@@ -111,6 +114,7 @@ def test_what_sampling_costs():
 @pytest.mark.slow
 def test_a_predictor_is_compared_with_the_true_future(monkeypatch):
     monkeypatch.setattr(measurements, "NUM_FLOW_CLIPS", 2)
+    monkeypatch.setattr(copies, "NUM_SEARCHED", 20)
     found = results.evaluate_model("latent-gru-digits", N)
     psnr = found.horizons["psnr_db"]
     assert psnr.shape == found.horizons["ssim"].shape == (19,) and psnr[0] > psnr[4] + 3 > psnr[18] + 3
@@ -123,8 +127,11 @@ def test_a_predictor_is_compared_with_the_true_future(monkeypatch):
 def test_all_shipped_models_that_generate_are_evaluated_data_set_by_data_set(monkeypatch):
     calls = []
     monkeypatch.setattr(results, "evaluate_model", lambda *arguments: calls.append(arguments) or arguments[0])
-    names = list(results.evaluate_all(200, 7))
-    records = zoo.manifest()
+    monkeypatch.setattr(results, "evaluate", lambda frames, dataset, clips, num_context_frames, name: (dataset, name))
+    names, records = list(results.evaluate_all(200, 7)), zoo.manifest()
+    baselines = [(dataset, f"*{name}*") for dataset in ("moving-digits", "stochastic-digits") for name in results.BASELINES]
+    assert names[: len(baselines)] == baselines
+    names = names[len(baselines) :]
     assert set(names) == {name for name, record in records.items() if record["pipeline"]} and "glo-faces" in names
     assert {arguments[1:] for arguments in calls} == {(200, 7)}
     references = [records[name]["reference"] for name in names]

@@ -11,7 +11,7 @@ from vidgen_tf import datasets, recipes, training, zoo
 from vidgen_tf.cli import main
 from vidgen_tf.datasets import pipeline
 from vidgen_tf.errors import CourseError
-from vidgen_tf.evaluation import scores, video
+from vidgen_tf.evaluation import copies, scores, video
 from vidgen_tf.models.glo import GLOConfig, build_generator
 from vidgen_tf.recipes import RECIPES, run
 from vidgen_tf.zoo import experiments, records
@@ -238,6 +238,7 @@ def test_the_shares_of_a_shipped_video_model_are_measured_again_on_fewer_clips(n
     held against them, as they depend on the number of clips; `evaluate --all` measures all of it again."""
     monkeypatch.setattr(video, "NUM_CLIPS", 100)
     monkeypatch.setattr(video, "NUM_HELD_OUT", 100)
+    monkeypatch.setattr(copies, "NUM_SEARCHED", 20)
     record = zoo.record(name)
     found = scores.evaluate_trained(zoo.load(name), record)
     assert found.keys() == record["scores"].keys() and all(np.isfinite(value) for value in found.values())

@@ -81,6 +81,20 @@ DATASETS = {
     "faces-32": Dataset("faces", {"train": 4000, "validation": 250, "test": 500}, seed=310, options={"size": 32}),
     "faces-28": Dataset("faces", {"train": 4000, "validation": 250, "test": 500}, seed=320, options={"size": 28, "grey": True}),
 }
+# Drawn anew whenever they are needed, in any number, and never stored: what long trainings learn from besides the stored clips.
+DRAWN = {
+    "more-shapes": dataclasses.replace(DATASETS["shapes"], seed=900),
+    "more-digits": dataclasses.replace(DATASETS["digits"], seed=900),
+    "free-motion-digits": Dataset(  # bouncing about in any direction; their captions name the digit alone
+        "digits",
+        {"train": 0},
+        seed=910,
+        options={"size": 32, "num_frames": 16, "num_digits": 1},
+        function="make_moving_mnist",
+        has_split_option=True,
+    ),
+}
+BLOCK = 500  # clips that are drawn together
 RENAMED = {"random-digits": "stochastic-digits"}  # former name -> name; answers for one version
 
 
@@ -111,6 +125,20 @@ def load(name, split="train", count=None, batch_size=None, seed=0, **options):
         raise CourseError(f"{name} is made as it is, without {', '.join(options)}; there are {', '.join(DATASETS)}.")
     clips = _load_cached(name, split, count)
     return clips if batch_size is None else pipeline(clips.frames, batch_size=batch_size, seed=seed)
+
+
+def iter_drawn(name, count):
+    """Training clips of no stored data set, some at a time, as all of them at once might fill the memory.
+
+    Args:
+        name: a name in `DRAWN`.
+        count: int, how many clips in all.
+
+    Yields:
+        `LabelledClips`.
+    """
+    for first in progress(range(0, count, BLOCK), label="making clips", unit="block", delay=2):
+        yield DRAWN[name].make("train", first, min(BLOCK, count - first))
 
 
 def current_name(name):

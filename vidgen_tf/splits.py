@@ -44,3 +44,17 @@ def training_clips(clips):
     """
     held_out = is_held_out(clips.states)
     return clips[~held_out] if held_out.any() else clips
+
+
+def training_frames(clips):
+    """The frames that may be learned from one by one. A frame of a digit shows no motion, so all of them may.
+
+    Args:
+        clips: `LabelledClips` of any world.
+
+    Returns:
+        uint8 `(M, H, W, C)`, of shapes without the clips that show a held-out combination.
+    """
+    is_shown = "color" in clips.states  # and not, as of digits, a matter of several frames
+    frames = (training_clips(clips) if is_shown else clips).frames
+    return frames.reshape(-1, *frames.shape[2:])

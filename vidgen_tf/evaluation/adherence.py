@@ -67,6 +67,21 @@ def conditioning_states(conditioning, dataset, count):
     return {name: np.asarray(states[name]) for name in names}
 
 
+def prompt_clusters(conditioning):
+    """Which clips have the same prompt.
+
+    Args:
+        conditioning: dict of `conditioning_states`, or None.
+
+    Returns:
+        int `(N,)`, a number for each prompt; None without prompts.
+    """
+    if conditioning is None:
+        return None
+    columns = [np.reshape(value, (len(value), -1)) for value in conditioning.values()]
+    return np.unique(np.concatenate(columns, axis=1), axis=0, return_inverse=True)[1].ravel()
+
+
 def prompt_matches(tracks, features, conditioning, dataset):
     """Whether each clip shows what its prompt says, by its tracked objects and a frame classifier.
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..datasets import load
+from ..splits import training_clips
 from ..worlds import digits, faces, shapes
 from ..worlds.corruptions import CORRUPTIONS, corrupt
 
@@ -37,6 +38,12 @@ def digit_frames(split):
     return clips.frames[:, 1::4].reshape(-1, 32, 32, 1), {"digit": labels}
 
 
+def _labelled(name, split, count=None):
+    """Clips of a data set; those to train on without held-out attribute combinations."""
+    clips = load(name, split, count)
+    return training_clips(clips) if split == "train" else clips
+
+
 def shape_frames(split):
     """Four frames of each clip of shapes, and what can be seen somewhere in them.
 
@@ -47,7 +54,7 @@ def shape_frames(split):
         uint8 `(N, 32, 32, 3)`, and a dict to int32 `(N,)`: "objects" 0 for one and 1 for two; under each shape and each colour
         whether an object in the frame has it; -1 for all where one object may hide the other.
     """
-    clips = load("shapes", split)
+    clips = _labelled("shapes", split)
     apart = np.linalg.norm(np.diff(clips.states["position"][:, 1::4], axis=2), axis=-1)[..., 0]  # (N, 4), px
     hidden = (clips.states["objects"] == 2)[:, None] & (apart < clips.states["radius"].sum(axis=1)[:, None])
     labels = {"objects": clips.states["objects"] - 1}
@@ -129,7 +136,7 @@ def digit_clips(split):
     Returns:
         uint8 `(2N, 16, 32, 32, 1)`, and a dict to int32 `(2N,)` from "order", "motion" and "digit".
     """
-    clips = load("digits", split, NUM_TRAINING_CLIPS["digits"] if split == "train" else None)
+    clips = _labelled("digits", split, NUM_TRAINING_CLIPS["digits"] if split == "train" else None)
     kinds = _corruptions(clips.states)
     motion, appearance = {"motion": clips.states["motion"]}, {"digit": clips.states["digit"][:, 0]}
     return _with_corruptions(clips, kinds, motion, appearance)
@@ -144,7 +151,7 @@ def shape_clips(split):
     Returns:
         uint8 `(2N, 16, 32, 32, 3)`, and a dict to int32 `(2N,)` from "order", each motion, each shape and each colour.
     """
-    clips = load("shapes", split, NUM_TRAINING_CLIPS["shapes"] if split == "train" else None)
+    clips = _labelled("shapes", split, NUM_TRAINING_CLIPS["shapes"] if split == "train" else None)
     falls = (clips.states["motion"] == shapes.MOTIONS.index("falls")).any(axis=1)
     half = falls & (np.arange(len(falls)) % 2 == 0)  # half of what falls is played backwards: it falls up
     kinds = np.where(half, CORRUPTIONS.index("backwards"), _corruptions(clips.states))

@@ -6,26 +6,29 @@ import numpy as np
 
 from ..errors import CourseError
 from ..metrics.image import psnr, ssim
-from ..metrics.memorization import nearest_clip
+from ..metrics.intervals import Estimate, mean_estimate
 from ..metrics.motion import warping_error
 from ..video import compare
 from ..worlds import LabelledClips
-from .adherence import conditioning_states
+from .adherence import conditioning_states, prompt_clusters
+from .copies import TrainingClips, copy_distances
 from .features import clip_features, iter_blocks
 from .inputs import checked_clips
 from .measurements import NUM_FLOW_CLIPS, distribution_scores, frame_scores, memorization_scores, physics_scores
-from .reference import real_clips, reference_for
+from .reference import captioned_reference, reference_for
 from .report import Report, metric_order
 from .spec import SPECS, metric_of
 
 MAX_PSNR = 60.0  # dB, about what rounding to whole numbers leaves; equal frames count as this
 
 
-def evaluate(clips, dataset, reference=None, *, conditioning=None, num_context_frames=None, cost=None, name="clips"):
+def evaluate(
+    clips, dataset, reference=None, *, conditioning=None, num_context_frames=None, training=None, cost=None, name="clips"
+):
     """Measures clips that a model generated or predicted, and real clips of the same data set in the same way.
 
     Every metric is defined in `spec.METRICS`; a Fréchet distance means something only beside the real-to-real distance at the
-    same n, so look at both columns.
+    same n, so look at both columns. Clips for prompts are compared with real clips of the same prompts.
 
     Args:
         clips: N at least 100: uint8 `(N, T, H, W, C)`, or floats in [-1, 1], or a list of `Clip`, or `LabelledClips`.
@@ -37,6 +40,8 @@ def evaluate(clips, dataset, reference=None, *, conditioning=None, num_context_f
             unconditional clips. A list of `Clip` that all have captions is conditioned on these.
         num_context_frames: None for generated clips. Else clip i predicts clip i of `reference`, whose first so many frames the
             model was given; all others are compared.
+        training: iterable of uint8 `(M, T, H, W, C)`, what is searched for copies: all that the model was trained on, see
+            `copies.TrainingClips`; None for the data set's training split.
         cost: dict of "parameters", "training_minutes", "clips_per_second" and "peak_memory_mb", or some of them, for the table.
         name: str, of the clips, for the heading and the picture.
 
@@ -52,34 +57,39 @@ def evaluate(clips, dataset, reference=None, *, conditioning=None, num_context_f
         _check_prediction(frames, reference, num_context_frames)
     known = reference_for(dataset, reference, frames.shape)
     conditioning = conditioning_states(captions if conditioning is None else conditioning, dataset, len(frames))
-    found = frame_scores(frames) | _beside(frames[:, : known.frames.shape[1]], dataset, known, conditioning)
-    real, horizons = known.real, {}
+    clusters, horizons = prompt_clusters(conditioning), {}
+    found, real = frame_scores(frames, clusters), known.real
+    if dataset is not None:
+        compared = frames[:, : known.frames.shape[1]]
+        features = clip_features(compared, dataset)
+        distance = copy_distances(compared, training or TrainingClips(dataset))
+        found |= memorization_scores(distance, known.distance, None if clusters is None else clusters[: len(distance)])
+        found |= physics_scores(compared, dataset, features, conditioning, clusters)
+        if conditioning is None or reference is not None:
+            found |= distribution_scores(features, known.features, clusters)
+        else:  # with clips of other prompts, the choice of prompts would count
+            real_features, real_to_real = captioned_reference(dataset, conditioning)
+            found, real = found | distribution_scores(features, real_features, clusters), real | real_to_real
     if num_context_frames is not None:
         horizons, predicted, true = _prediction_scores(frames, reference, known.frames, num_context_frames)
         found, real = found | predicted, real | true
-    found |= {key: (value, None) for key, value in (cost or {}).items()}
-    rows = [
-        {
-            "metric": key,
-            "clips": found[key][0],
-            "real": real.get(key, (None,))[0],
-            "reconstruction": known.reconstruction.get(key, (None,))[0],
-            "n": found[key][1],
-            "best": metric_of(key).best,
-        }
-        for key in sorted(found, key=metric_order)
-    ]
-    return Report(name, dataset, len(frames), rows, _picture(name, frames, known), horizons, _note(dataset, known))
+    found |= {key: Estimate(value) for key, value in (cost or {}).items()}
+    rows = [_row(key, found[key], real.get(key), known.reconstruction.get(key)) for key in sorted(found, key=metric_order)]
+    num_prompts = None if clusters is None else int(clusters.max()) + 1
+    return Report(name, dataset, len(frames), rows, _picture(name, frames, known), horizons, _note(dataset, known), num_prompts)
 
 
-def _beside(frames, dataset, known, conditioning):
-    """What can be measured of clips by real ones, and by what is known of their data set."""
-    if dataset is None:
-        return {}
-    training, _ = real_clips(dataset, "train")
-    features, distance = clip_features(frames, dataset), nearest_clip(frames, training)[1]
-    found = memorization_scores(distance, known.distance) | physics_scores(frames, dataset, features, conditioning)
-    return found | distribution_scores(features, known.features)
+def _row(key, found, real, reconstruction):
+    """A line of the table, from the estimates of a metric."""
+    return {
+        "metric": key,
+        "clips": found.value,
+        "interval": None if found.low is None else (found.low, found.high),
+        "real": real and real.value,
+        "reconstruction": reconstruction and reconstruction.value,
+        "n": found.n,
+        "best": metric_of(key).best,
+    }
 
 
 def _note(dataset, known):
@@ -114,12 +124,12 @@ def _prediction_scores(frames, reference, truth, num_context_frames):
         "ssim": np.concatenate([ssim(*pair) for pair in pairs]),
     }
     horizons = {name: value.mean(axis=0) for name, value in values.items()}
-    predicted, true = {name: (float(value.mean()), len(frames)) for name, value in values.items()}, {}
+    predicted, true = {name: mean_estimate(value.mean(axis=1)) for name, value in values.items()}, {}
     if isinstance(reference, LabelledClips) and reference.world in ("shapes", "digits"):
         flows = _exact_flows(reference[:NUM_FLOW_CLIPS], num_context_frames - 1)
         for found, clips in ((predicted, frames), (true, truth)):
             errors = [warping_error(clip[num_context_frames - 1 :], *flow) for clip, *flow in zip(clips, *flows)]
-            found["warping_error_exact"] = (float(np.mean(errors)), len(errors))
+            found["warping_error_exact"] = mean_estimate(errors)
     return horizons, predicted, true
 
 

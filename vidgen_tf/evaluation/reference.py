@@ -7,14 +7,16 @@ import numpy as np
 
 from .. import datasets, zoo
 from ..errors import CourseError
-from ..metrics.memorization import nearest_clip
 from ..models.vae import decode, encode
-from ..worlds import LabelledClips, digits
-from .adherence import conditioning_states
+from ..worlds import WORLDS, LabelledClips, digits
+from .adherence import conditioning_states, prompt_clusters
+from .copies import TrainingClips, copy_distances
 from .features import clip_features, iter_blocks, load_cached, mean_frame_features
 from .inputs import checked_clips
 from .measurements import distribution_scores, frame_scores, memorization_scores, physics_scores
 from .spec import DIGIT_IMAGES, SPECS
+
+CAPTIONED_SEEDS = 930, 931  # of real clips for given captions, and of those that give their real-to-real distance
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,8 +27,8 @@ class Reference:
         frames: uint8 `(M, T, H, W, C)`.
         features: dict of `clip_features`.
         distance: float `(M,)`, of each to the nearest training clip, or None.
-        real: dict from metric to (value, n).
-        reconstruction: dict from metric to (value, n), of the clips after an autoencoder.
+        real: dict from metric to `Estimate`.
+        reconstruction: dict from metric to `Estimate`, of the clips after an autoencoder.
     """
 
     frames: np.ndarray
@@ -90,14 +92,13 @@ def real_clips(dataset, split):
 
 
 def _measured(dataset, frames, states, count):
-    """Measures real clips; the distances are those of as many training clips as are evaluated, or of all."""
+    """Measures real clips: alone, against as many fresh ones as are evaluated, and after an autoencoder."""
     real = frame_scores(frames)
     if dataset is None:
         return Reference(frames, {}, None, real, {})
-    training, _ = real_clips(dataset, "train")
-    features, distance = clip_features(frames, dataset), nearest_clip(frames, training)[1]
+    features, distance = clip_features(frames, dataset), copy_distances(frames, TrainingClips(dataset))
     conditioning = conditioning_states(states, dataset, len(frames))
-    real |= distribution_scores(clip_features(training[:count], dataset), features)
+    real |= distribution_scores(clip_features(_fresh_clips(dataset, count), dataset), features)
     real |= memorization_scores(distance, distance) | physics_scores(frames, dataset, features, conditioning)
     reconstruction = {}
     if dataset in SPECS and SPECS[dataset].autoencoder in zoo.manifest():
@@ -106,6 +107,31 @@ def _measured(dataset, frames, states, count):
         read = mean_frame_features(decoded[:, ::4], dataset) if dataset == "digits" else {}  # shapes need no classifier
         reconstruction = frame_scores(decoded) | physics_scores(decoded, dataset, read, conditioning)
     return Reference(frames, features, distance, real, reconstruction)
+
+
+def captioned_reference(dataset, conditioning):
+    """Features of real clips that show what prompts ask for, and the real-to-real distances of others that do.
+
+    A distance to clips of other prompts would hold the choice of prompts against a model, or for it.
+
+    Args:
+        dataset: str, "shapes" or "digits".
+        conditioning: dict of states that N clips should show, see `adherence.conditioning_states`.
+
+    Returns:
+        dict of `clip_features` of N clips, and the dict of `distribution_scores` of N others against them.
+    """
+    world, options = WORLDS[SPECS[dataset].tracker], {"split": "test"} if dataset == "digits" else {}
+    clips, others = (world.make_captioned(conditioning, seed=seed, **options).frames for seed in CAPTIONED_SEEDS)
+    features = clip_features(clips, dataset)
+    return features, distribution_scores(clip_features(others, dataset), features, prompt_clusters(conditioning))
+
+
+def _fresh_clips(dataset, count):
+    """Real clips that are neither trained on nor in the test split: its next ones; of digit images, the validation ones."""
+    if dataset == DIGIT_IMAGES:
+        return real_clips(dataset, "validation")[0]
+    return datasets.DATASETS[dataset].make("test", datasets.DATASETS[dataset].splits["test"], count).frames
 
 
 def _reconstruct(frames, name):

@@ -16,13 +16,14 @@ class Report:
         dataset: str, name of their data set, or None.
         count: int, how many clips were evaluated.
         rows: list of dicts, one for each metric: "metric", a name in `spec.METRICS`, or one with "_out_of_distribution" behind
-            it, for objects of sizes and speeds that are not in the training clips; "clips", the value; "real", that of real clips
-            never trained on, for the distances, precision and recall that of as many training clips; "reconstruction", that of
-            such real clips after an autoencoder; "n", how many clips, or objects, it was measured on; "best". None stands where
-            nothing was measured.
+            it, for objects of sizes and speeds that are not in the training clips; "clips", the value; "interval", its 95 %
+            interval (low, high), by prompts where there are any; "real", that of real clips never trained on, for the distances,
+            precision and recall that of as many other real clips; "reconstruction", that of such real clips after an autoencoder;
+            "n", how many clips, or objects, it was measured on; "best". None stands where nothing was measured.
         picture: `Clip`, some of them beside real ones.
         horizons: dict from "psnr_db" and "ssim" to arrays, a value for each predicted frame; empty without predictions.
         note: str, what of the evaluation doesn't apply, and why; or "".
+        num_prompts: int, how many different prompts the clips were sampled for, or None.
     """
 
     name: str
@@ -32,11 +33,17 @@ class Report:
     picture: Clip
     horizons: dict
     note: str = ""
+    num_prompts: int | None = None
 
     @property
     def scores(self):
         """The values alone: dict from metric to float."""
         return {row["metric"]: row["clips"] for row in self.rows}
+
+    @property
+    def intervals(self):
+        """95 % intervals: dict from metric to (low, high) or None."""
+        return {row["metric"]: row["interval"] for row in self.rows}
 
     @property
     def real(self):
@@ -50,7 +57,8 @@ class Report:
 
     def table(self):
         """Prints the rows, the horizons and the note."""
-        print(f"{self.count} clips of {self.name}" + (f", data set {self.dataset}" if self.dataset else ""))
+        prompts = f" for {self.num_prompts} different prompts" if self.num_prompts else ""
+        print(f"{self.count} clips of {self.name}{prompts}" + (f", data set {self.dataset}" if self.dataset else ""))
         print_table(self.rows)
         for metric, values in self.horizons.items():
             print(f"{metric} by frame predicted: " + " ".join(f"{value:.3g}" for value in values))
@@ -78,7 +86,8 @@ def print_table(rows):
     """Prints results as a table with one row a model.
 
     Args:
-        rows: list of dicts with the same keys in the same order; numbers are shown with three digits, None as a dash.
+        rows: list of dicts with the same keys in the same order; numbers are shown with three digits, a pair as an
+            interval, None as a dash.
 
     Raises:
         CourseError: no rows, or rows with different keys.
@@ -97,4 +106,6 @@ def print_table(rows):
 def _cell(value):
     if value is None:
         return "-"
+    if isinstance(value, tuple):
+        return f"[{', '.join(f'{end:.3g}' for end in value)}]"
     return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.3g}"

@@ -5,6 +5,7 @@ import math
 import multiprocessing
 from pathlib import Path
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
@@ -12,16 +13,19 @@ from matplotlib.ticker import LogLocator
 from .. import zoo
 from ..errors import CourseError
 from ..files import atomic_path
+from ..pipelines.baselines import BASELINES
 from ..pipelines.cost import sample_with_cost
 from ..pipelines.prediction import context_clips
+from .copies import TrainingClips
 from .inputs import MIN_CLIPS
 from .protocol import evaluate
 
 README = Path(__file__).parents[2] / "README.md"  # of a checkout
 FIGURE = README.parent / "assets" / "results.png"
+PREDICTORS = ("simvp-digits", "svg-digits")  # whose test clips and context frames the baselines get, one of each data set
 MARKERS = "<!-- results -->", "<!-- /results -->"
 WEIGHTS_MARKERS = "<!-- weights -->", "<!-- /weights -->"
-COLUMNS = {  # heading -> metric; those in brackets stand beside what real clips score
+COLUMNS = {  # heading -> metric; (real): what real clips score stands behind it; [low, high] is a 95 % interval
     "frame Fréchet distance (real)": "frame_frechet_distance",
     "video Fréchet distance (real)": "video_frechet_distance",
     "recall (real)": "recall",
@@ -48,6 +52,7 @@ def evaluate_all(count=500, seed=1):
     Raises:
         CourseError: as `protocol.evaluate`.
     """
+    yield from evaluate_baselines(count, seed)
     references = {name: entry["reference"] for name, entry in zoo.manifest().items() if entry["reference"]}
     for name in sorted(references, key=references.get):  # what real clips score is kept for the next model of a data set
         yield evaluate_model(name, count, seed)
@@ -79,7 +84,25 @@ def evaluate_model(name, count=500, seed=1):
         ahead = {"reference": context_clips(record, count, seed), "num_context_frames": num_context_frames}
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         clips, cost = process.submit(sample_with_cost, name, count, seed).result()
-    return evaluate(clips, record["reference"], **ahead, cost=cost, name=name)
+    return evaluate(clips, record["reference"], **ahead, training=TrainingClips.of(record), cost=cost, name=name)
+
+
+def evaluate_baselines(count=500, seed=1):
+    """The evaluation of predictions that need no training, of the clips and context that the shipped predictors get.
+
+    Args:
+        count, seed: as for `evaluate_model`.
+
+    Yields:
+        `Report`, one for each baseline and data set.
+    """
+    for model in PREDICTORS:
+        record = zoo.record(model)
+        clips, num_context_frames = context_clips(record, count, seed), record["sampling"]["num_context_frames"]
+        for name, predict in BASELINES.items():
+            future = predict(clips.frames[:, :num_context_frames], clips.frames.shape[1] - num_context_frames)
+            frames = np.concatenate([clips.frames[:, :num_context_frames], future], axis=1)
+            yield evaluate(frames, record["reference"], clips, num_context_frames=num_context_frames, name=f"*{name}*")
 
 
 def write_results(reports, readme=README, figure=FIGURE):
@@ -153,8 +176,14 @@ def _cell(report, heading, metric):
     value, real = report.scores.get(metric), report.real.get(metric)
     if value is None:
         return "-"
-    text = f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    text = f"{value:,}" if isinstance(value, int) else _number(value)
+    if report.intervals.get(metric):
+        text += " [{}, {}]".format(*map(_number, report.intervals[metric]))
     return f"{text} ({real:.3g})" if heading.endswith("(real)") and real is not None else text
+
+
+def _number(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _draw_figure(reports, path):
@@ -173,6 +202,10 @@ def _draw_figure(reports, path):
         minutes = [report.scores["training_minutes"] for report in shown]
         times_real = [report.scores["frame_frechet_distance"] / report.real["frame_frechet_distance"] for report in shown]
         color = axes.scatter(minutes, times_real, label=dataset).get_facecolor()[0]
+        for report, minute in zip(shown, minutes):
+            low, high = report.intervals.get("frame_frechet_distance") or (math.nan, math.nan)
+            ends = [max(end / report.real["frame_frechet_distance"], 0.1) for end in (low, high)]
+            axes.plot([minute, minute], ends, color=color, linewidth=1.5)
         for report, *point in zip(shown, minutes, times_real):
             # neighbours from two data sets can both be read
             offset, side = ((-6, -11), "right") if place % 2 else ((6, 3), "left")
@@ -181,7 +214,7 @@ def _draw_figure(reports, path):
     axes.set(
         xscale="log", yscale="log", xlabel="minutes of training, two CPU cores", ylabel="frame Fréchet distance / real-to-real"
     )
-    axes.margins(0.2)
+    axes.margins(0.3)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # tens alone would be a single label where all took minutes
         axis.set_major_formatter("{x:g}")

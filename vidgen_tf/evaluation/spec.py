@@ -26,8 +26,16 @@ METRICS = {
         "low", "from 0", "Fréchet distance (as FID) of a frame classifier's features, averaged over each clip: blind to order"
     ),
     "video_frechet_distance": Metric("low", "from 0", "Fréchet distance (as FVD) of a video classifier's features of clips"),
+    "frame_kernel_distance": Metric(
+        "low", "about 0 up", "kernel distance (as KID) of the same features as the frame Fréchet distance: no bias"
+    ),
+    "video_kernel_distance": Metric(
+        "low", "about 0 up", "kernel distance (as KID) of a video classifier's features: no bias at small n"
+    ),
     "precision": Metric("high", "0 to 1", "share of generated clips within the manifold of real ones, by both sets of features"),
     "recall": Metric("high", "0 to 1", "share of real clips within that of generated ones (Kynkäänniemi and others, 2019)"),
+    "density": Metric("as real", "from 0", "how densely real clips lie around generated ones (Naeem and others, 2020), k 5"),
+    "coverage": Metric("high", "0 to 1", "share of real clips with a generated one among their neighbours (the same), k 5"),
     "flicker": Metric("as real", "from 0", "mean change of brightness from frame to frame, as a share of the brightness"),
     "warping_error": Metric(
         "as real", "0 to 1", "change between frames that motion doesn't explain (Lai and others, 2018), optical flow estimated"

@@ -3,6 +3,7 @@
 from ..pipelines.text_to_video import evaluation_prompts, sample_captions
 from ..pipelines.video import load_autoencoder, sample_clips
 from .adherence import adherence_scores
+from .copies import TrainingClips
 from .protocol import evaluate
 
 NUM_CLIPS = 500
@@ -24,7 +25,8 @@ def evaluate_video(model, record):
     """
     vae, sampling = load_autoencoder(record["uses"]["autoencoder"]), record["sampling"]
     clips = sample_clips(model, vae, NUM_CLIPS, seed=1, num_inference_steps=sampling["num_inference_steps"])
-    return _chosen(evaluate(clips, record["reference"]), UNCONDITIONAL_METRICS)
+    report = evaluate(clips, record["reference"], training=TrainingClips.of(record))
+    return _chosen(report, UNCONDITIONAL_METRICS)
 
 
 def evaluate_text_to_video(model, record):
@@ -43,7 +45,8 @@ def evaluate_text_to_video(model, record):
     vae, scale = load_autoencoder(record["uses"]["autoencoder"]), sampling["guidance_scale"]
     steps = {"num_inference_steps": sampling["num_inference_steps"]}
     clips, prompts = evaluation_prompts(dataset, NUM_CLIPS)
-    report = evaluate(sample_captions(model, vae, prompts, scale, seed=1, **steps), dataset, conditioning=clips)
+    sampled = sample_captions(model, vae, prompts, scale, seed=1, **steps)
+    report = evaluate(sampled, dataset, conditioning=clips, training=TrainingClips.of(record))
     accuracies = [name for name in report.scores if name.endswith("_accuracy")]
     held_out = evaluation_prompts(dataset, NUM_HELD_OUT, held_out=True)
     held_out = adherence_scores(model, vae, *held_out, scale, seed=2, **steps)["joint_accuracy"]

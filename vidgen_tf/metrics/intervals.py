@@ -35,7 +35,7 @@ def mean_estimate(values, clusters=None, seed=0):
     resample; its interval reaches as far as 3 / number of clusters, the rule of three.
 
     Args:
-        values: float `(N,)`; NaN is left out.
+        values: float `(N,)`, NaN is left out; bool for a share.
         clusters: `(N,)` of any kind, equal for values that belong together, such as the clips of one prompt; None where each
             stands for itself.
         seed: non-negative int, of the resampling.
@@ -50,6 +50,7 @@ def mean_estimate(values, clusters=None, seed=0):
         Efron and Tibshirani, 1993, "An introduction to the bootstrap".
         Hanley and Lippman-Hand, 1983, "If nothing goes wrong, is everything all right?" (rule of three).
     """
+    is_share = np.asarray(values).dtype == bool
     values = np.asarray(values, np.float64)
     clusters = np.arange(len(values)) if clusters is None else np.asarray(clusters)
     if values.ndim != 1 or clusters.shape != values.shape or not np.isfinite(values).any():
@@ -59,7 +60,7 @@ def mean_estimate(values, clusters=None, seed=0):
     mean, count = float(values.mean()), len(names)
     if count < 2:
         return Estimate(mean, len(values))
-    if mean in (0.0, 1.0) and (values == mean).all():
+    if is_share and mean in (0.0, 1.0):
         return Estimate(mean, len(values), max(mean - 3 / count, 0.0), min(mean + 3 / count, 1.0))
     sums, sizes = np.bincount(cluster, values), np.bincount(cluster)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=NUM_RESAMPLES)
@@ -71,7 +72,7 @@ def resampled_estimate(statistic, count, clusters=None, num_resamples=100, seed=
     """A statistic of a sample with a 95 % interval by the cluster bootstrap, its bias taken off.
 
     A distance between distributions grows when items are drawn twice. So the interval is the spread of the resampled values
-    about their own mean, laid about the statistic of the whole sample; it doesn't reach below 0.
+    about their own mean, laid about the statistic of the whole sample.
 
     Args:
         statistic: function from int indices `(N,)` of items, some of them repeated, to a float.
@@ -94,4 +95,4 @@ def resampled_estimate(statistic, count, clusters=None, num_resamples=100, seed=
     drawn = [np.concatenate([members[c] for c in rng.integers(len(members), size=len(members))]) for _ in range(num_resamples)]
     spread = np.array([statistic(chosen) for chosen in drawn])
     low, high = value + np.quantile(spread - spread.mean(), QUANTILES)
-    return Estimate(value, count, max(float(low), 0.0), float(high))
+    return Estimate(value, count, float(low), float(high))

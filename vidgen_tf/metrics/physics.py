@@ -50,18 +50,19 @@ def fit_reflection(values, valid):
     return slope, np.where(np.isfinite(best), best, np.nan), fit_polynomial(values, valid, 1)[1] > 2 * best
 
 
-def classify_digits_motion(tracks):
+def classify_digits_motion(tracks, max_drift=MAX_DRIFT):
     """The motion of each digit, classified by its trajectory alone.
 
     Args:
         tracks: `Tracks` of N clips, of the tracker "digits".
+        max_drift: float px, how far it may drift across the axis that it moves along, root mean square.
 
     Returns:
         int `(N,)`, index into `digits.MOTIONS`; -1 where the digit isn't reflected once, at constant speed, along an axis.
     """
     axis, slope, residual, reflected, drift = _fit_along_axis(tracks)
     motion = np.where(axis == 0, 2, 0) + np.where(slope > 0, 0, 1)  # y falls first where it is up then down
-    return np.where(reflected & (np.abs(slope) > 0.5) & (residual < 1) & (drift < MAX_DRIFT), motion, -1)
+    return np.where(reflected & (np.abs(slope) > 0.5) & (residual < 1) & (drift < max_drift), motion, -1)
 
 
 def digits_physics(tracks):

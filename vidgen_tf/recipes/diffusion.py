@@ -7,20 +7,18 @@ import keras
 import numpy as np
 
 from .. import training, zoo
-from ..datasets import DATASETS, load, pipeline
-from ..files import progress
+from ..datasets import iter_drawn, load, pipeline
 from ..models.dit import CONDITIONING, DiffusionConfig
 from ..models.flow_matching import FlowMatching
 from ..models.vae import encode
 from ..pipelines.scene_layers import encode_scene_layers
+from ..splits import training_clips
 from .recipe import Recipe
 
 LEARNING_RATE = 3e-3
 SHORT_RUN_LEARNING_RATE = 7e-3  # of 1000 steps: on shapes the joint accuracy was 49 % at 3e-3, 60 at 5e-3 and 8e-3, 54 at 12e-3
 WARMUP_STEPS = 100  # until the learning rate is at its largest
 XLA_MIN_STEPS = 400  # from which on XLA's compiling of a step is worth its seconds
-EXTRA_DATA = {name: dataclasses.replace(DATASETS[name], seed=900) for name in ("digits", "shapes")}  # more of the same clips
-BLOCK = 500  # extra clips that are made and encoded together
 
 
 def fit_diffusion(
@@ -84,21 +82,6 @@ def fit_examples(model, examples, steps, **options):
     return fit_diffusion(model, examples["z_mean"], steps, conditioning=conditioning, **options)
 
 
-def iter_extra_clips(dataset, count, split="train"):
-    """Clips of no stored data set, some at a time, as all of them at once might fill the memory.
-
-    Args:
-        dataset: `datasets.Dataset`, one of `EXTRA_DATA` for instance.
-        count: int, how many clips in all.
-        split: "train", "validation" or "test".
-
-    Yields:
-        `LabelledClips`.
-    """
-    for first in progress(range(0, count, BLOCK), label="making clips", unit="block", delay=2):
-        yield dataset.make(split, first, min(BLOCK, count - first))
-
-
 def concatenate_examples(parts):
     """Examples from several sources, one after the other.
 
@@ -112,7 +95,7 @@ def concatenate_examples(parts):
 
 
 def training_set(dataset, vae, num_scene_layers=1, num_extra_clips=0):
-    """Latents of training clips, or of their scene layers. Nothing is held out: the models have no prompts.
+    """Latents of the training clips, or of their scene layers, without held-out attribute combinations.
 
     Args:
         dataset: str, "digits" or "shapes".
@@ -125,7 +108,8 @@ def training_set(dataset, vae, num_scene_layers=1, num_extra_clips=0):
         dict of float32 arrays `(N, T, latent_dim)`: "z_mean", "z_log_var" and, of scene layers, "background".
     """
     parts = []
-    for clips in itertools.chain([load(dataset)], iter_extra_clips(EXTRA_DATA[dataset], num_extra_clips)):
+    for clips in itertools.chain([load(dataset)], iter_drawn(f"more-{dataset}", num_extra_clips)):
+        clips = training_clips(clips)
         if num_scene_layers > 1:
             parts.append(encode_scene_layers(vae, clips))
         else:

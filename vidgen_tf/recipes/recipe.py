@@ -52,11 +52,20 @@ class Recipe:
         _, build = MODELS[self.model]
         return build(self.config, self.seed)
 
+    def drawn(self):
+        """What it learns from besides its data set.
+
+        Returns:
+            dict from a name in `datasets.DRAWN` to a number of clips.
+        """
+        counts = {f"more-{self.dataset[0]}": "num_extra_clips", "free-motion-digits": "num_free_motion_clips"}
+        return {name: self.training.get(key, 0) for name, key in counts.items()}
+
     def record(self):
         """What the zoo's record holds of the recipe: enough to build, sample and evaluate the model without it.
 
         Returns:
-            dict of "model", "config", "seed", "uses", "sampling", "pipeline", "reference" and "evaluation".
+            dict of "model", "config", "seed", "uses", "sampling", "drawn", "pipeline", "reference" and "evaluation".
         """
         return {
             "model": self.model,
@@ -64,6 +73,7 @@ class Recipe:
             "seed": self.seed,
             "uses": dict(self.uses),
             "sampling": dict(self.sampling),
+            "drawn": {name: count for name, count in self.drawn().items() if count},
             "pipeline": self.pipeline,
             "reference": self.reference,
             "evaluation": self.evaluation,

@@ -6,25 +6,18 @@ import itertools
 import numpy as np
 
 from .. import zoo
-from ..datasets import Dataset, load
+from ..datasets import iter_drawn, load
+from ..metrics.physics import classify_digits_motion
+from ..metrics.tracking import track
 from ..models.dit import DiffusionConfig
 from ..models.vae import encode
 from ..pipelines.scene_layers import encode_scene_layers
-from ..splits import training_clips
+from ..splits import is_held_out, training_clips
 from ..tokenizer import swap_phrases, tokenize
 from ..worlds import shapes
-from .diffusion import EXTRA_DATA, concatenate_examples, fit_examples, iter_extra_clips
+from .diffusion import concatenate_examples, fit_examples
 from .recipe import Recipe
 
-# Digits in free motion, bouncing about in any direction; their captions name the digit alone.
-FREE_MOTION = Dataset(
-    "digits",
-    {"train": 0},
-    seed=910,
-    options={"size": 32, "num_frames": 16, "num_digits": 1},
-    function="make_moving_mnist",
-    has_split_option=True,
-)
 COLLISION_REPEATS = 4  # of the second object of a collision among the examples; with 1, most sampled objects miss the first
 SHORT_RUN_ATTRIBUTE_DROPOUT = 0.03  # of a minute's training: a joint accuracy of 59 %, where the default of 0.1 had 47 %
 ATTRIBUTE_GUIDANCE_SCALE = {"digit": 4.0, "motion": 1.5}  # of digits, for held-out combinations; chosen on validation prompts
@@ -53,9 +46,16 @@ def training_set(
     Returns:
         dict of arrays, see `encode_examples`.
     """
-    extra = iter_extra_clips(EXTRA_DATA[dataset], num_extra_clips)
-    clips = itertools.chain([load(dataset)], extra, iter_extra_clips(FREE_MOTION, num_free_motion_clips))
+    extra = iter_drawn(f"more-{dataset}", num_extra_clips)
+    free = (_named_free_motion(clips) for clips in iter_drawn("free-motion-digits", num_free_motion_clips))
+    clips = itertools.chain([load(dataset)], extra, free)
     return concatenate_examples([encode_examples(vae, part, num_scene_layers, collision_repeats) for part in clips])
+
+
+def _named_free_motion(clips):
+    """Free motion of digits without clips that come near a held-out motion of their digit, however far they drift across it."""
+    motion = classify_digits_motion(track(clips.frames, "digits"), max_drift=np.inf)
+    return clips[~is_held_out(clips.states | {"motion": motion})]
 
 
 def encode_examples(vae, clips, num_scene_layers=1, collision_repeats=COLLISION_REPEATS):
@@ -95,8 +95,9 @@ def autoencoder_frames(clips, num_scene_layers):
         num_scene_layers: see `encode_examples`.
 
     Returns:
-        uint8 `(M, H, W, C)`.
+        uint8 `(M, H, W, C)`, none of a held-out attribute combination.
     """
+    clips = training_clips(clips)
     if num_scene_layers == 1:
         frames = clips.frames
     else:

@@ -7,6 +7,7 @@ import keras
 from .. import training
 from ..datasets import load, pipeline
 from ..models.vae import VAEConfig
+from ..splits import training_frames
 from .recipe import Recipe
 
 
@@ -35,9 +36,8 @@ def fit_vae(model, frames, steps, learning_rate=3e-3, batch_size=32, seed=0, **f
 
 
 def _train(recipe, model, steps, checkpoint):
-    """Trains a VAE on all frames of a data set."""
-    clips = load(*recipe.dataset).frames
-    frames = clips.reshape(-1, *clips.shape[2:])
+    """Trains a VAE on the frames of a data set, held-out attribute combinations left out."""
+    frames = training_frames(load(*recipe.dataset))
     options = dict(recipe.training) | {"seed": recipe.seed, "checkpoint": checkpoint, "log_interval": 100}
     return fit_vae(model, frames, steps, **options)
 

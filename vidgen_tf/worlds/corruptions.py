@@ -1,41 +1,75 @@
-"""Corruptions of real clips: frames that are still right one by one, in a video that is not."""
+"""Corruptions of real clips: frames that are still right one by one, in a video that is not; and frames that are not."""
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from ..errors import CourseError
 from .base import WORLDS
 from .shapes import COLORS, SHAPES
 
-CORRUPTIONS = ("clean", "shuffled", "spliced", "changed", "jittery", "flickering", "backwards")
+CORRUPTIONS = ("clean", "shuffled", "spliced", "changed", "jittery", "flickering", "backwards")  # the video classifiers' labels
+UNSEEN_CORRUPTIONS = ("frozen", "blurred", "noisy")  # of which no classifier has learned
 MAX_JITTER = 3  # px by which a frame is moved, at most
 MAX_FLICKER = 0.3  # share of its brightness by which a frame is off, at most
+MAX_BLUR = 1.0  # px, standard deviation
+MAX_NOISE = 25.5  # standard deviation, in units of uint8
 
 
-def corrupt(clips, kind, seed=0):
+def corrupt(clips, kind, seed=0, strength=1.0):
     """Corrupts clips in one way.
 
     Args:
         clips: N `LabelledClips`, at least 2; to be "changed", of shapes or of one digit each.
-        kind: a name in `CORRUPTIONS`. "shuffled": the frames of each clip in a random order; "spliced": 1 to 8 frames in a row
-            come from another clip; "changed": the object is another one from a frame in the middle half on, on the same path;
-            "jittery": each frame is moved by up to 3 px, what leaves on one side comes in on the other; "flickering": each frame
-            is darker or brighter, by up to 0.3 of its brightness; "backwards": in reverse order; "clean": as it was.
+        kind: a name in `CORRUPTIONS` or `UNSEEN_CORRUPTIONS`. "shuffled": the frames of each clip in a random order; "spliced": 1
+            to 8 frames in a row come from another clip; "changed": the object is another one from a frame in the middle half on,
+            on the same path; "jittery": each frame is moved by up to 3 px, what leaves on one side comes in on the other;
+            "flickering": each frame is darker or brighter, by up to 0.3 of its brightness; "backwards": in reverse order;
+            "clean": as it was; "frozen": nothing moves any more; "blurred": by a Gaussian of 1 px; "noisy": each pixel is off by
+            a tenth of its range, root mean square.
         seed: non-negative int.
+        strength: float from 0 to 1: the share of the clips that is shuffled, spliced, changed or run backwards, or of the frames
+            that jitter or are frozen, the last ones; or by how much of the above frames flicker and are blurred or noisy.
 
     Returns:
         uint8 array as `clips.frames`.
 
     Raises:
-        CourseError: an unknown kind, a single clip, or clips whose objects can't be changed.
+        CourseError: an unknown kind, a strength beyond its range, a single clip, or clips whose objects can't be changed.
 
     References:
         Unterthiner and others, 2019, "FVD: A new metric for video generation" (corruptions of increasing strength).
     """
-    if kind not in CORRUPTIONS or len(clips) < 2:
-        raise CourseError(
-            f"At least two clips are corrupted at once, and as {', '.join(CORRUPTIONS)}; got {len(clips)}, {kind!r}."
-        )
-    rng = np.random.default_rng(seed)
+    kinds = CORRUPTIONS + UNSEEN_CORRUPTIONS
+    if kind not in kinds or len(clips) < 2:
+        raise CourseError(f"At least two clips are corrupted at once, and as {', '.join(kinds)}; got {len(clips)}, {kind!r}.")
+    if not 0 <= strength <= 1:
+        raise CourseError(f"The strength of a corruption is a number from 0 to 1, got {strength}.")
+    if kind in ("flickering", "blurred", "noisy"):
+        return _repainted(clips.frames, kind, strength, np.random.default_rng(seed))
+    count, times = clips.frames.shape[:2]
+    chosen = np.random.default_rng([seed, 1]).random((count, times))
+    if kind == "frozen":
+        last = max(times - 1 - round(strength * (times - 1)), 0)
+        return clips.frames[:, np.minimum(np.arange(times), last)]
+    if kind != "jittery":
+        chosen = chosen[:, :1]  # whole clips
+    changed = _rearranged(clips, kind, np.random.default_rng(seed))
+    return np.where((chosen < strength)[..., None, None, None], changed, clips.frames)
+
+
+def _repainted(frames, kind, strength, rng):
+    """Frames in their order, with other pixels."""
+    if kind == "flickering":
+        off = strength * MAX_FLICKER
+        gain = rng.uniform(1 - off, 1 + off, (*frames.shape[:2], 1, 1, 1)).astype(np.float32)
+        return np.minimum(frames * gain, 255).astype(np.uint8)
+    if kind == "blurred":
+        return gaussian_filter(frames, (0, 0, strength * MAX_BLUR, strength * MAX_BLUR, 0))
+    return np.uint8(np.clip(frames + strength * MAX_NOISE * rng.normal(size=frames.shape), 0, 255))
+
+
+def _rearranged(clips, kind, rng):
+    """Frames of these clips, of others, or of other objects, in another order or at other places."""
     frames, (count, times, height, width) = clips.frames, clips.frames.shape[:4]
     clip, time = np.arange(count)[:, None], np.arange(times)
     if kind == "backwards":
@@ -46,9 +80,6 @@ def corrupt(clips, kind, seed=0):
         down, right = rng.integers(-MAX_JITTER, MAX_JITTER + 1, (2, count, times, 1, 1))
         y, x = (np.arange(height)[:, None] - down) % height, (np.arange(width) - right) % width
         return frames[clip[:, :, None, None], time[:, None, None], y, x]
-    if kind == "flickering":
-        gain = rng.uniform(1 - MAX_FLICKER, 1 + MAX_FLICKER, (count, times, 1, 1, 1)).astype(np.float32)
-        return np.minimum(frames * gain, 255).astype(np.uint8)
     if kind == "spliced":
         length = rng.integers(1, times // 2 + 1, (count, 1))
         first = rng.integers(0, times - length + 1)

@@ -18,6 +18,7 @@ FIELDS = {
     "config": dict,
     "dataset": dict,  # "name", "split", "sha256"
     "date": str,
+    "drawn": dict,  # a name in datasets.DRAWN -> how many of its clips were trained on besides the data set
     "evaluation": str,  # a name in evaluation.scores.EVALUATIONS
     "file": str,
     "machine": str,
