@@ -166,7 +166,7 @@ def test_a_model_of_the_zoo_is_evaluated(tmp_path, capsys):
 def test_videos_of_another_program_are_evaluated(monkeypatch, tmp_path, capsys):
     """A hundred clips, one after another in one file, that a codec has been at."""
     monkeypatch.setattr(measurements, "NUM_FLOW_CLIPS", 1)
-    monkeypatch.setattr(copies, "NUM_SEARCHED", 30)
+    monkeypatch.setattr(copies, "NUM_SEARCHED", 10)
     clips = datasets.load("shapes", "train", 100)
     Clip(clips.frames.reshape(-1, 32, 32, 3)).save(tmp_path / "made.mp4")
     (tmp_path / "prompts.txt").write_text("\n".join(clips.captions), encoding="utf-8-sig")  # as some editors save it

@@ -13,11 +13,13 @@ from vidgen_tf.evaluation.spec import METRICS
 @pytest.mark.parametrize("dataset", datasets.DATASETS)
 def test_every_data_set_has_a_row_with_intervals(dataset):
     row = real.real_scores(dataset)
-    assert list(row) == ["sharpness", "flicker", "warping_error", "static_share"] and set(row) <= set(METRICS)
+    assert list(row) == ["sharpness", "temporal_autocorrelation", "flicker", "warping_error", "static_share"] and set(row) <= set(
+        METRICS
+    )
     for estimate in row.values():
         assert estimate.low <= estimate.value <= estimate.high
     count = datasets.DATASETS[dataset].splits["test"]
-    assert [estimate.n for estimate in row.values()] == [count, count, 24, count]
+    assert [estimate.n for estimate in row.values()] == [count, count, count, 24, count]
 
 
 @pytest.mark.slow

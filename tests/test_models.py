@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vidgen_tf.errors import CourseError
-from vidgen_tf.models import classifier, convlstm, dcgan, dit, gan, glo, latent_rnn, simvp, vae, video_classifier
+from vidgen_tf.models import classifier, convlstm, dcgan, dit, gan, glo, latent_rnn, simvp, vae, video_classifier, video_gan
 from vidgen_tf.models.base import Config
 
 RNG = np.random.default_rng(0)
@@ -70,6 +70,9 @@ def arrays(outputs):
 
 GLO = glo.GLOConfig(latent_dim=3, hidden_dims=(8,), image_size=4, num_frames=4)
 MLP_GAN = gan.MLPGANConfig(latent_dim=4, hidden_dims=(8, 6), image_size=6)
+VIDEO_GAN = video_gan.VideoGANConfig(
+    content_dim=3, motion_dim=2, noise_dim=2, hidden_dim=4, num_classes=2, num_frames=4, filters=(4,), channels=1
+)
 DCGAN = dcgan.DCGANConfig(latent_dim=4, filters=(6, 4))
 RNN = latent_rnn.LatentRNNConfig(latent_dim=3, hidden_dim=8, z_dim=2, gaussian_hidden_dim=5)
 CLASSES = {"digit": 3, "color": 2}
@@ -89,6 +92,12 @@ ADVERSARIAL = {"inputs": floats(4, 4), "names": ("loss", "d_loss", "g_loss"), "b
 CASES = {
     "glo": Case(lambda: glo.GLO(4, GLO), np.arange(4), floats(4, 4, 4, 3), "mse"),
     "mlp_gan": Case(mlp_gan, floats(4, 6, 6, 1), **ADVERSARIAL),
+    "video_gan": Case(
+        lambda: video_gan.VideoGAN(VIDEO_GAN, seed=2),
+        floats(4, 4, 8, 8, 1),
+        np.array([0, 1, 1, 0]),
+        **ADVERSARIAL | {"inputs": [floats(4, 3), floats(4, 4, 2), np.array([0, 1, 1, 0]), np.array([[0, 2, 3]] * 4)]},
+    ),
     "dcgan": Case(lambda: dcgan.build_dcgan(DCGAN, seed=2), floats(4, 16, 16, 3), **ADVERSARIAL),
     "vae": Case(
         lambda: vae.VAE(vae.VAEConfig(image_size=8, channels=1, latent_dim=3, filters=(4, 6))),
@@ -324,7 +333,7 @@ def test_sizes_that_cannot_be_built_are_refused(make, said):
         make()
 
 
-@pytest.mark.parametrize("config", [CONVLSTM, SIMVP, RNN, DCGAN, glo.GLOConfig(num_frames=5), vae.VAEConfig()])
+@pytest.mark.parametrize("config", [CONVLSTM, SIMVP, RNN, DCGAN, VIDEO_GAN, glo.GLOConfig(num_frames=5), vae.VAEConfig()])
 def test_a_configuration_survives_a_file(config):
     import json
 

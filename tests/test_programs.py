@@ -114,6 +114,7 @@ def test_the_test_command_passes_options_on(folder):
     side_by_side = ["-n", "2", "--dist", "worksteal"]  # of the whole, not where paths are given
     assert unit == [*side_by_side, *options, str(folder.path / "tests")]
     assert nbval[0] == "--nbval" and nbval[-5:] == [*options, str(folder.path / "notebooks")]
+    assert nbval[-9:-5] == ["-n", "2", "--dist", "loadfile"], "a notebook's cells stay together"
     quick = calls_of_test(folder, "--fast", unit=(1, 1, 1))
     assert quick.out.splitlines()[-1] == "1 passed, 1 failed" and quick.returncode == 1
     assert set(rows(quick.out)) == {"ruff check", "ruff format", "unit tests"}

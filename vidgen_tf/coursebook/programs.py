@@ -9,8 +9,9 @@ import time
 import xml.etree.ElementTree
 from pathlib import Path
 
-# Most tests wait for graphs to be traced and compiled, which keeps one core busy: two processes share them out.
-SIDE_BY_SIDE = ["-n", "2", "--dist", "worksteal"]
+# Tests and notebooks often wait for graphs to be traced and compiled, which keeps one core busy: two processes share them out.
+TESTS_SIDE_BY_SIDE = ["-n", "2", "--dist", "worksteal"]
+NOTEBOOKS_SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]  # the cells of one belong together
 
 
 def lab(root, arguments):
@@ -68,10 +69,11 @@ def _parts(root, arguments, fast):
         yield "ruff format", ["ruff", "format", "--check", str(root)], False
     if tests or not paths:
         chosen = ["-m", "not slow"] if fast else []
-        chosen += [] if tests else SIDE_BY_SIDE
+        chosen += [] if tests else TESTS_SIDE_BY_SIDE
         yield "unit tests", ["pytest", *chosen, *others, *(tests or [str(root / "tests")])], True
     if notebooks or not (paths or fast):
         strict = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", "--timeout=0", "-p", "no:cacheprovider"]
+        strict += [] if notebooks else NOTEBOOKS_SIDE_BY_SIDE
         yield "notebooks", ["pytest", *strict, *others, *(notebooks or [str(root / "notebooks")])], True
 
 

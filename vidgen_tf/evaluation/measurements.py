@@ -10,7 +10,7 @@ import numpy as np
 from ..metrics.distribution import density_coverage, frechet_distance, kernel_distance, manifold_membership
 from ..metrics.image import laplacian_sharpness
 from ..metrics.intervals import Estimate, mean_estimate, resampled_estimate
-from ..metrics.motion import estimate_optical_flow, flicker, is_static, warping_error
+from ..metrics.motion import estimate_optical_flow, flicker, is_static, temporal_autocorrelation, warping_error
 from ..metrics.physics import digits_physics, object_count_consistency, shapes_physics
 from ..metrics.tracking import track
 from .adherence import match_colors, prompt_matches
@@ -36,10 +36,11 @@ def frame_scores(frames, clusters=None):
             laplacian_sharpness(block).mean(axis=1),
             [] if single else is_static(block),
             [] if single else [flicker(clip) for clip in block],
+            [] if single else [temporal_autocorrelation(clip) for clip in block],
         )
         for block in iter_blocks(frames, "frames")
     ]
-    names = ("sharpness",) if single else ("sharpness", "static_share", "flicker")
+    names = ("sharpness",) if single else ("sharpness", "static_share", "flicker", "temporal_autocorrelation")
     found = {name: mean_estimate(np.concatenate(values), clusters) for name, values in zip(names, zip(*blocks))}
     if single:
         return found

@@ -21,7 +21,8 @@ def real_scores(dataset):
         dataset: str, a name in `datasets.DATASETS`.
 
     Returns:
-        dict of `Estimate`, with 95 % intervals: "sharpness", "static_share", "flicker" and "warping_error".
+        dict of `Estimate`, with 95 % intervals: "sharpness", "temporal_autocorrelation", "flicker",
+        "warping_error" and "static_share".
 
     Raises:
         CourseError: unknown data set, or the file is damaged.

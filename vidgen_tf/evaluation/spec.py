@@ -36,6 +36,7 @@ METRICS = {
     "recall": Metric("high", "0 to 1", "share of real clips within that of generated ones (Kynkäänniemi and others, 2019)"),
     "density": Metric("as real", "from 0", "how densely real clips lie around generated ones (Naeem and others, 2020), k 5"),
     "coverage": Metric("high", "0 to 1", "share of real clips with a generated one among their neighbours (the same), k 5"),
+    "temporal_autocorrelation": Metric("as real", "-1 to 1", "how much a frame tells of the next one; 0 where nothing moves"),
     "flicker": Metric("as real", "from 0", "mean change of brightness from frame to frame, as a share of the brightness"),
     "warping_error": Metric(
         "as real", "0 to 1", "change between frames that motion doesn't explain (Lai and others, 2018), optical flow estimated"
