@@ -37,9 +37,7 @@ class VideoGANConfig(Config):
         super().__post_init__()
         check_whole(2, num_shown_frames=self.num_shown_frames)
         if self.num_shown_frames > self.num_frames:
-            raise CourseError(
-                f"A clip of {self.num_frames} frames can't show {self.num_shown_frames} of them: lower num_shown_frames."
-            )
+            raise CourseError(f"Clips of {self.num_frames} frames can't show {self.num_shown_frames}: lower num_shown_frames.")
 
     @property
     def image_size(self):

@@ -73,9 +73,7 @@ RECIPES = [
         title="VAE: frames of coloured shapes, 32x32 RGB, as 32 latent numbers",
         config=VAEConfig(),
         dataset=("shapes", "train"),
-        steps={"fast": 900, "full": 12000},
         reference="shapes",
         uses={"frame_classifier": "classifier-shapes"},
-        training={"learning_rate": 3e-3, "batch_size": 32},
     ),
 ]
