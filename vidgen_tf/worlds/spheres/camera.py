@@ -8,7 +8,7 @@ import numpy as np
 
 COS, SIN = 12 / 13, 5 / 13  # of the angle by which the camera looks down, 22.6 degrees
 EYE = (0.0, 1.0 + 9.4 * SIN, 9.4 * COS)
-HALF_VIEW = 0.34  # tangent of half of the angle of view
+HALF_VIEW = 0.325  # tangent of half of the angle of view
 WALL = -4.4  # z of the wall behind the floor
 
 

@@ -16,7 +16,7 @@ COLORS = {
     "orange": (250, 124, 22),
 }
 TEXTURES = ("plain", "striped", "checkered", "dotted")
-SIZES = {"small": 0.66, "large": 0.98}  # radius of a ball in scene units
+SIZES = {"small": 0.68, "large": 0.94}  # radius of a ball in scene units
 MOTIONS = ("left", "right", "towards", "away", "falls", "stays", "collides", "behind")
 
 attributes = {"kind": KINDS, "color": tuple(COLORS), "texture": TEXTURES, "size": tuple(SIZES), "motion": MOTIONS}

@@ -5,17 +5,17 @@ Lengths are in scene units, times in frames. A ball rolls without slipping, a bo
 
 import numpy as np
 
-from .camera import cos_sin, half_width, multiply, normalized, top_of_view
+from .camera import COS, HALF_VIEW, cos_sin, half_width, multiply, normalized, top_of_view
 from .captions import BEHIND, COLLIDES, COLORS, KINDS, MOTIONS, SIZES, STAYS, TEXTURES
 
 NUM_FRAMES = 16
 GRAVITY = 0.13  # units per frame^2
 RESTITUTION = (0.8, 0.5)  # share of its speed that a ball, or a box, keeps at the floor
 ELASTICITY = 0.9  # coefficient of restitution of two objects that collide
-BOX_SCALE = 0.8  # half of a box's edge, as a share of the radius of a ball of its size
+BOX_SCALE = 0.75  # half of a box's edge, as a share of the radius of a ball of its size
 DIAGONAL = 1.4143  # of a square: how far a turned box reaches
 NEAR, FAR = 2.1, -2.6  # z of the centres of objects
-APART = 2.25  # more than any two objects need side by side, however they are turned
+APART = 2.05  # more than any two objects need side by side, however they are turned
 DURATION = NUM_FRAMES - 1
 
 # Random numbers of a clip, by column.
@@ -34,10 +34,9 @@ def simulate(u):
     """
     states = _attributes(u)
     kind, motion, radius = states["kind"], states["motion"], states["radius"]
-    reach = np.where(kind == 1, DIAGONAL, 1.0) * radius
-    start, velocity = _alone(kind, motion, radius, reach, u)
+    start, velocity = _alone(kind, motion, radius, u)
     behind, collides = motion[:, 0] == BEHIND, motion[:, 0] == COLLIDES
-    start[behind], velocity[behind] = _passing(radius[behind], reach[behind], u[behind])
+    start[behind], velocity[behind] = _passing(kind[behind], radius[behind], u[behind])
     time = np.arange(NUM_FRAMES, dtype=np.float64)[:, None, None]
     position = start[:, None] + velocity[:, None] * time  # (N, T, K, 3)
     velocity = np.broadcast_to(velocity[:, None], position.shape).copy()
@@ -49,7 +48,7 @@ def simulate(u):
     collision_time = np.full(len(u), -1.0)
     if collides.any():
         inertia = states["inertia"][collides]
-        met = _collision(radius[collides], inertia, u[collides])
+        met = _collision(kind[collides], radius[collides], inertia, u[collides])
         position[collides], velocity[collides], collision_time[collides], turn[collides] = met
     states |= {"position": position, "velocity": velocity, "collision_time": collision_time}
     states["rotation"], states["angular_velocity"] = _rotation(states, turn, u)
@@ -79,10 +78,16 @@ def _attributes(u):
     states |= {"radius": radius, "mass": mass, "inertia": np.where(box, 1.0, 1.4) * mass}
     a, b, c, d, e = u[:, APPEARANCE : APPEARANCE + 5].T
     states["floor"], states["wall"] = (c * 4).astype(np.int8), (d * 6).astype(np.int8)
-    light = (np.where(e < 0.5, -1.0, 1.0) * (0.3 + 0.35 * a), np.ones(n), 0.3 + 0.3 * b)
+    light = (np.where(e < 0.5, -1.0, 1.0) * (0.4 + 0.4 * a), np.ones(n), 0.35 + 0.35 * b)
     length = np.sqrt(light[0] * light[0] + light[1] * light[1] + light[2] * light[2])
     states["light"] = np.stack([value / length for value in light], axis=-1)
     return states
+
+
+def _limit(kind, radius, y, z):
+    """How far to the side an object may be, so that all of it is in view."""
+    reach = DIAGONAL * radius
+    return np.where(kind == 1, half_width(y + radius, z + reach) - reach, half_width(y, z) - 1.055 * radius) - 0.06
 
 
 def _lanes(motion, u):
@@ -98,7 +103,7 @@ def _lanes(motion, u):
     return np.where(both[:, None], NEAR - 0.75, near), np.where(both[:, None], FAR, far), both
 
 
-def _alone(kind, motion, radius, reach, u):
+def _alone(kind, motion, radius, u):
     """Start and velocity `(N, K, 3)` of objects that move without touching; a fall's start is where it is let go."""
     start, velocity = np.zeros((2, *kind.shape, 3))
     near, far, side_by_side = _lanes(motion, u)
@@ -115,8 +120,8 @@ def _alone(kind, motion, radius, reach, u):
         nearest = z + np.where(along > 0, speed * DURATION, 0.0)
         falls = which == MOTIONS.index("falls")
         top = top_of_view(z + r) - 1.1 * r
-        y = np.where(falls, top - (0.2 + 0.2 * d) * (top - r), r)
-        limit = half_width(y + r, nearest + r) - 1.05 * reach[:, k]
+        y = np.where(falls, top - (0.02 + 0.3 * d) * (top - r), r)
+        limit = _limit(kind[:, k], r, y, nearest)
         drift = np.where(falls, 0.12 * (a - 0.5), across * np.minimum(0.13 + 0.11 * a, 1.9 * limit / DURATION))
         travel = drift * DURATION
         low, high = np.maximum(-limit, -limit - travel), np.minimum(limit, limit - travel)
@@ -127,16 +132,17 @@ def _alone(kind, motion, radius, reach, u):
     return start, velocity
 
 
-def _passing(radius, reach, u):
+def _passing(kind, radius, u):
     """Start and velocity `(n, K, 3)` of an object that passes behind another one, which stays."""
     start, velocity = np.zeros((2, *radius.shape, 3))
     a, b, c, d, e = u[:, PAIR + 1 : PAIR + 6].T
     z = 0.2 + 1.1 * a
     x = 0.8 * (b - 0.5)
+    reach = np.where(kind == 1, DIAGONAL, 1.0) * radius
     behind = z - (reach[:, 0] + reach[:, 1] + 0.1 + 0.3 * c)
     hidden = x * half_width(radius[:, 0], behind) / half_width(radius[:, 1], z)  # where the camera sees both in a line
     way = np.where(d < 0.5, -1.0, 1.0)
-    limit = half_width(2 * radius[:, 0], behind + radius[:, 0]) - 1.05 * reach[:, 0]
+    limit = _limit(kind[:, 0], radius[:, 0], radius[:, 0], behind)
     moment = 6.5 + 2.0 * e
     room = np.minimum((limit + way * hidden) / moment, (limit - way * hidden) / (DURATION - moment))
     speed = np.minimum(room, 0.34)
@@ -162,13 +168,13 @@ def _fall(start, radius, restitution):
     return np.where(time >= touch, floor, y), np.where(time >= touch, 0.0, v)
 
 
-def _collision(radius, inertia, u):
+def _collision(kind, radius, inertia, u):
     """Position and velocity `(n, T, K, 3)` of two objects that meet head-on, the time `(n,)`, and the turn of boxes `(n, K)`.
 
     Inertia times velocity is kept: where a ball rolls, the floor's grip makes its spin take part, 2/5 of its mass.
     """
     a, b, c, d, e, f, g = u[:, PAIR : PAIR + 7].T
-    slope = 0.6 * (a - 0.5)
+    slope = 0.8 * (a - 0.5)
     length = np.sqrt(1 + slope * slope)
     line = 1 / length, slope / length  # the direction in which they move, x and z
     way = np.where(b < 0.5, 1.0, -1.0)  # 1: the first object comes from the left
@@ -176,10 +182,12 @@ def _collision(radius, inertia, u):
     centre = (inertia[:, 0] * before[:, 0] + inertia[:, 1] * before[:, 1]) / (inertia[:, 0] + inertia[:, 1])
     after = (1 + ELASTICITY) * centre[:, None] - ELASTICITY * before
     collision_time = 5.2 + 3.0 * e
-    x, z = 0.8 * (f - 0.5), -0.9 + 1.3 * g
+    x, z = 0.3 * (f - 0.5), -1.8 + 1.3 * g
     contact = np.stack([-way, way], axis=-1) * radius  # along the line, from where they touch
-    limit = half_width(2 * radius, z[:, None] + 0.8 + radius) - 1.4 * radius  # they stay in view
-    room = np.stack([-limit - x[:, None], limit - x[:, None]], axis=-1) / line[0][:, None, None] - contact[..., None]
+    limit = _limit(kind, radius, radius, z[:, None])  # they stay in view, which is the wider the further they are
+    wider = HALF_VIEW * COS * line[1]
+    low, high = -(limit + x[:, None]) / (line[0] - wider)[:, None], (limit - x[:, None]) / (line[0] + wider)[:, None]
+    room = np.stack([low, high], axis=-1) - contact[..., None]
     travel = np.stack([-before * collision_time[:, None], after * (DURATION - collision_time)[:, None]], axis=-1)
     bound = np.where(travel < 0, room[..., :1], room[..., 1:])
     fits = np.where(travel != 0, bound / np.where(travel != 0, travel, 1.0), np.inf).min(axis=(1, 2))

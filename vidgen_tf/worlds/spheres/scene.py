@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from .camera import EYE, WALL, dot, rays
+from .camera import EYE, HALF_VIEW, WALL, dot, rays
 from .captions import COLORS
 from .motion import NUM_FRAMES
 from .surfaces import look_at, things
@@ -15,7 +15,7 @@ SKY = tuple(F(value) for value in (0.30, 0.33, 0.39))  # light from everywhere
 PAPER = (246, 240, 226)  # the second colour of a texture
 PALETTE = np.array([*COLORS.values(), PAPER], F) / F(255)
 PALETTE = PALETTE * PALETTE  # as light: a picture stores its square root
-WALLS = ((112, 142, 160), (196, 176, 148), (138, 158, 132), (178, 142, 138), (150, 142, 172), (126, 134, 146))
+WALLS = ((120, 172, 196), (232, 202, 156), (150, 190, 148), (226, 168, 156), (176, 164, 214), (168, 180, 196))
 SUBPIXELS = 4  # a pixel of the empty room is the mean of 4 x 4
 
 
@@ -37,7 +37,7 @@ def render_clip(states, i, size):
     for k, thing in objects:
         others = [other for number, other in objects if number != k]
         surface = look_at(thing, size)
-        scale = F(size / 0.68) * thing.radius / surface.depth
+        scale = F(size / (2 * HALF_VIEW)) * thing.radius / surface.depth
         colour = _shade(thing, surface, light, others, states["color"][i, k], states["texture"][i, k], scale)
         index = surface.pixel + offset
         for plane, one in zip(planes, colour):
@@ -149,7 +149,7 @@ def _smooth(x):
 def _lit_room(floor, wall, light, objects, size):
     """The room without its objects but with their shadows, as light: three arrays `(T, size, size)`."""
     point, is_floor, is_wall, pool = room(size)
-    direct = (is_floor * light[1] + is_wall * light[2]) * pool
+    direct = (is_floor * light[1] + is_wall * (F(0.15) + light[2])) * pool
     sun, sky = F(1), F(1)
     for thing in objects:
         sun = sun * lit(point, thing, light)
@@ -216,8 +216,8 @@ def _albedo(floor, wall, size):
     def colour(channel):
         def of(point, on_floor):
             x, y, z = point
-            on_wall = (WALLS[wall][channel] / 255) * (0.8 + 0.06 * y)
-            on_wall = np.where(y < 0.3, 0.86, np.where(y < 0.36, 0.5, on_wall))  # a skirting board
+            on_wall = (WALLS[wall][channel] / 255) * (1.16 - 0.075 * y)
+            on_wall = np.where(y < 0.3, 0.95, np.where(y < 0.36, 0.55, on_wall))  # a skirting board
             seen = np.where(on_floor, FLOORS[floor](x, z, channel), on_wall)
             return seen * seen
 
