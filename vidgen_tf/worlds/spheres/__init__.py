@@ -107,6 +107,7 @@ def make_captioned(states, *, seed, size=32):
 def _labelled(draws, size):
     """The clips of their uniforms `(N, DRAWS)`."""
     check_whole(2, size=size)
+    size = int(size)  # a NumPy number would make float64 of float32
     states = simulate(draws)
     x, y, _ = project(tuple(np.moveaxis(states["position"], -1, 0)), size)
     states["pixel_position"] = np.stack([x, y], axis=-1)
@@ -127,7 +128,7 @@ def render(states, size=32):
     Returns:
         uint8 `(N, 16, size, size, 3)`.
     """
-    return np.stack([render_clip(states, i, size) for i in range(len(states["kind"]))])
+    return np.stack([render_clip(states, i, int(size)) for i in range(len(states["kind"]))])
 
 
 def masks(clips):

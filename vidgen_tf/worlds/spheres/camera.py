@@ -1,7 +1,7 @@
 """The camera of the spheres, and rotations: only + - * / and sqrt, so that every machine gets the same bits.
 
-The scene is right-handed: x to the right, y up, z towards the camera; the floor is y = 0. The camera stands still. Depth is measured
-along its optical axis. A ray is a direction whose depth is 1: the point at depth t is `EYE + t * ray`.
+The scene is right-handed: x to the right, y up, z towards the camera; the floor is y = 0. The camera stands still. Depth is
+measured along its optical axis. A ray is a direction whose depth is 1: the point at depth t is `EYE + t * ray`.
 """
 
 import numpy as np

@@ -70,7 +70,10 @@ def write_captions(states):
             chinese.append(f"{first_zh}从{second_zh}后面经过")
         else:
             nouns = [(first, first_zh), (second, second_zh)][:objects]
-            said = [(f"{nouns[k][0]} {VERBS[kinds[k]][motion[k]]}", nouns[k][1] + VERBS_ZH[kinds[k]][motion[k]]) for k in range(objects)]
+            said = [
+                (f"{nouns[k][0]} {VERBS[kinds[k]][motion[k]]}", nouns[k][1] + VERBS_ZH[kinds[k]][motion[k]])
+                for k in range(objects)
+            ]
             english.append(" and ".join(one for one, _ in said))
             chinese.append("，".join(one for _, one in said))
     return np.array(english), np.array(chinese)
@@ -116,5 +119,8 @@ def _motions(caption, kinds):
     if "behind" in caption or "后面" in caption:
         return [BEHIND, STAYS]
     after = _PATTERN.split(caption)[1:]
-    found = [[m for verbs in (VERBS, VERBS_ZH) for m, verb in enumerate(verbs[kind]) if verb in said] for kind, said in zip(kinds, after)]
+    found = [
+        [m for verbs in (VERBS, VERBS_ZH) for m, verb in enumerate(verbs[kind]) if verb in said]
+        for kind, said in zip(kinds, after)
+    ]
     return [motions[0] for motions in found if motions]

@@ -20,7 +20,7 @@ DURATION = NUM_FRAMES - 1
 
 # Random numbers of a clip, by column.
 DRAWS = 48
-ATTRIBUTES, APPEARANCE, PLACE, PAIR, SPIN = 2, 12, 17, 27, 34
+ATTRIBUTES, ROOM, PLACE, PAIR, SPIN = 2, 12, 17, 27, 34
 
 
 def simulate(u):
@@ -76,9 +76,9 @@ def _attributes(u):
     radius = np.array(list(SIZES.values()))[states["size"]] * np.where(box, BOX_SCALE, 1.0)
     mass = np.where(box, 8.0, 4.1887902047863905) * radius * radius * radius
     states |= {"radius": radius, "mass": mass, "inertia": np.where(box, 1.0, 1.4) * mass}
-    a, b, c, d, e = u[:, APPEARANCE : APPEARANCE + 5].T
+    a, b, c, d, e = u[:, ROOM : ROOM + 5].T
     states["floor"], states["wall"] = (c * 4).astype(np.int8), (d * 6).astype(np.int8)
-    light = (np.where(e < 0.5, -1.0, 1.0) * (0.4 + 0.4 * a), np.ones(n), 0.35 + 0.35 * b)
+    light = (np.where(e < 0.5, -1.0, 1.0) * (0.5 + 0.35 * a), np.ones(n), 0.25 + 0.3 * b)
     length = np.sqrt(light[0] * light[0] + light[1] * light[1] + light[2] * light[2])
     states["light"] = np.stack([value / length for value in light], axis=-1)
     return states
@@ -125,7 +125,7 @@ def _alone(kind, motion, radius, u):
         drift = np.where(falls, 0.12 * (a - 0.5), across * np.minimum(0.13 + 0.11 * a, 1.9 * limit / DURATION))
         travel = drift * DURATION
         low, high = np.maximum(-limit, -limit - travel), np.minimum(limit, limit - travel)
-        side = 2.0 * k - 1.0 if k else -1.0
+        side = 2.0 * k - 1.0
         x = np.where(side_by_side, side * (APART / 2 + (limit - APART / 2) * c), low + (high - low) * c)
         start[:, k] = np.stack([x, y, z], axis=-1)
         velocity[:, k] = np.stack([drift, 0 * drift, along * speed], axis=-1)

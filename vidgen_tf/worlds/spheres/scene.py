@@ -10,11 +10,19 @@ from .motion import NUM_FRAMES
 from .surfaces import look_at, things
 
 F = np.float32
-SUN = tuple(F(value) for value in (1.02, 0.96, 0.86))
+SUN = tuple(F(value) for value in (1.14, 1.07, 0.96))
 SKY = tuple(F(value) for value in (0.30, 0.33, 0.39))  # light from everywhere
-PAPER = (246, 240, 226)  # the second colour of a texture
-PALETTE = np.array([*COLORS.values(), PAPER], F) / F(255)
-PALETTE = PALETTE * PALETTE  # as light: a picture stores its square root
+CREAM, BROWN = (246, 240, 226), (92, 58, 38)
+
+
+def _as_light(colors):
+    """A picture stores the square root of light, near enough to what screens undo (gamma 2.2)."""
+    share = np.array(colors, F) / F(255)
+    return share * share
+
+
+PALETTE = _as_light([*COLORS.values()])
+SECOND = _as_light([BROWN if color == "yellow" else CREAM for color in COLORS])  # a texture's second colour
 WALLS = ((120, 172, 196), (232, 202, 156), (150, 190, 148), (226, 168, 156), (176, 164, 214), (168, 180, 196))
 SUBPIXELS = 4  # a pixel of the empty room is the mean of 4 x 4
 
@@ -56,12 +64,11 @@ def render_clip(states, i, size):
 
 def _shade(thing, surface, light, others, color, texture, scale):
     """Colour of a surface as light, three arrays `(T, P, P)`: Lambert's law, the sky, and a highlight on balls."""
-    x, y, z = surface.normal
     facing = np.maximum(dot(surface.normal, light), 0)
     for other in others:
         facing = facing * lit(surface.point, other, light)
-    above = surface.point[1] / (F(1.5) * thing.radius)
-    sky = (F(0.72) + F(0.28) * y) * (F(0.55) + F(0.45) * np.clip(above, 0, 1))  # less light comes from below, and near the floor
+    above = np.clip(surface.point[1] / (F(1.5) * thing.radius), 0, 1)
+    sky = (F(0.72) + F(0.28) * surface.normal[1]) * (F(0.55) + F(0.45) * above)  # less light from below, and near the floor
     mix = _texture(texture, surface.body, scale)
     gloss = F(0)
     if not thing.is_box:
@@ -70,10 +77,10 @@ def _shade(thing, surface, light, others, color, texture, scale):
         for _ in range(5):  # to the power of 32
             shine = shine * shine
         gloss = F(0.55) * shine * (facing > 0)
-    own, paper = PALETTE[color], PALETTE[-1]
+    own, second = PALETTE[color], SECOND[color]
     colours = []
     for c in range(3):
-        albedo = own[c] if mix is None else own[c] + (paper[c] - own[c]) * mix
+        albedo = own[c] if mix is None else own[c] + (second[c] - own[c]) * mix
         colours.append(albedo * (SKY[c] * sky + SUN[c] * facing) + gloss)
     return colours
 

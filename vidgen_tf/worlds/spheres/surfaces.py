@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .camera import EYE, HALF_VIEW, SIN, COS, axes, dot, project, rays
+from .camera import COS, EYE, HALF_VIEW, SIN, axes, dot, project, rays
 
 OUTSIDE = 1e6  # px: further than any edge
 
@@ -101,13 +101,12 @@ def look_at(thing, size, dtype=np.float32):
     first = [np.clip(np.floor(middle - side / 2), 0, size - side).astype(np.int64) for middle in (x, y)]
     column, row = first[0] + np.arange(side)[None, None, :], first[1] + np.arange(side)[None, :, None]
     ray = rays(column.astype(dtype), row.astype(dtype), size)
-    ray = tuple(dtype(1) * part for part in ray)
     pixels = dtype(size / (2 * HALF_VIEW)) / depth.astype(dtype)  # px per scene unit at the object
-    met = (_meet_box if thing.is_box else _meet_ball)(thing, ray, pixels, size, dtype)
+    met = _meet_box(thing, ray, size, dtype) if thing.is_box else _meet_ball(thing, ray, pixels, dtype)
     return Surface(row * size + column, *met)
 
 
-def _meet_ball(thing, ray, pixels, size, dtype):
+def _meet_ball(thing, ray, pixels, dtype):
     to, radius = from_eye(thing.centre, dtype), thing.radius
     length = dot(ray, ray)
     middle = dot(ray, to) / length  # depth at which the ray is nearest to the centre
@@ -119,7 +118,7 @@ def _meet_ball(thing, ray, pixels, size, dtype):
     return share, depth, point, normal, tuple(dot(axis, normal) for axis in thing.axes)
 
 
-def _meet_box(thing, ray, pixels, size, dtype):
+def _meet_box(thing, ray, size, dtype):
     """A plane's inverse depth is linear across the picture, so every edge of the box is a straight line at a known distance."""
     half, away = thing.radius, from_eye(thing.centre, dtype)
     eye = tuple(-dot(axis, away) for axis in thing.axes)  # in the box's own axes, as all below
@@ -143,7 +142,9 @@ def _meet_box(thing, ray, pixels, size, dtype):
                 hidden = np.where(inside[i], dtype(OUTSIDE), dtype(0))
                 edge = np.minimum(edge, _distance(front[i], back[j]) + hidden)
                 if inside[j].any():
-                    edge = np.minimum(edge, _distance(front[i], front[j]) + hidden + np.where(inside[j], dtype(0), dtype(OUTSIDE)))
+                    edge = np.minimum(
+                        edge, _distance(front[i], front[j]) + hidden + np.where(inside[j], dtype(0), dtype(OUTSIDE))
+                    )
                 face[i] = np.minimum(face[i], _distance(front[j], front[i]) + np.where(inside[j], dtype(OUTSIDE), dtype(0)))
     weight = [np.where(no, dtype(0), np.clip(d + dtype(0.5), 0, 1)) for no, d in zip(inside, face)]
     total = weight[0] + weight[1] + weight[2]

@@ -1,0 +1,533 @@
+"""The world of spheres: its laws against closed form, its camera, light and flow against the picture, its captions against its states."""
+
+import ast
+import hashlib
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import binary_dilation, binary_erosion, map_coordinates
+from scipy.spatial.transform import Rotation
+
+from vidgen_tf.errors import CourseError
+from vidgen_tf.worlds import spheres
+from vidgen_tf.worlds.base import uniforms
+from vidgen_tf.worlds.spheres import camera, motion, surfaces
+from vidgen_tf.worlds.spheres.captions import write_captions
+
+TIME = np.arange(spheres.NUM_FRAMES)
+MOTION = {name: i for i, name in enumerate(spheres.MOTIONS)}
+SHA256 = {32: "", 64: ""}
+
+
+@pytest.fixture(scope="module")
+def states():
+    """States of many clips, not rendered, as float64."""
+    return motion.simulate(uniforms(5, 0, 4000, motion.DRAWS))
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return spheres.make(60, seed=9, size=64)
+
+
+def objects(states, *motions, kind=None):
+    """The states of all objects that have one of some motions: arrays with first axis M, then T where there is one."""
+    here = np.isin(states["motion"], [MOTION[name] for name in motions])
+    here &= states["kind"] == spheres.KINDS.index(kind) if kind else True
+    keys = ("kind", "radius", "mass", "inertia", "position", "velocity", "rotation", "angular_velocity")
+    return {key: (states[key] if states[key].ndim == 2 else np.moveaxis(states[key], 2, 1))[here] for key in keys}
+
+
+def turns(rotation):
+    return Rotation.from_quat(rotation[..., [1, 2, 3, 0]].reshape(-1, 4))
+
+
+# The same bytes everywhere
+
+
+@pytest.mark.parametrize("size", SHA256)
+def test_bytes_are_the_same_on_every_machine(size):
+    assert hashlib.sha256(spheres.make(24, seed=3, size=size).frames.tobytes()).hexdigest() == SHA256[size]
+
+
+FORBIDDEN = {
+    "sum",
+    "mean",
+    "dot",
+    "matmul",
+    "einsum",
+    "tensordot",
+    "inner",
+    "prod",
+    "cumsum",
+    "std",
+    "var",
+    "average",
+    "linalg",
+    "power",
+}
+FORBIDDEN |= {
+    "sin",
+    "cos",
+    "tan",
+    "arctan2",
+    "arccos",
+    "exp",
+    "log",
+    "hypot",
+    "cbrt",
+    "trapezoid",
+    "interp",
+    "convolve",
+    "fft",
+    "cross",
+}
+
+
+@pytest.mark.parametrize("path", sorted(Path(spheres.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_only_exact_arithmetic_is_used(path):
+    """Nothing whose last bit depends on the machine: no function beyond a square root, no product or sum in an order of its own."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not isinstance(node, ast.MatMult | ast.Pow), ast.dump(node)
+        if isinstance(node, ast.Attribute):
+            of_numpy = isinstance(node.value, ast.Name) and node.value.id == "np"
+            assert node.attr not in FORBIDDEN or (not of_numpy and node.attr in ("power", "cross")), node.attr
+
+
+def test_any_size_from_2_px_can_be_rendered():
+    for size in (2, 7, np.int64(33)):
+        clips = spheres.make(3, seed=3, size=size)
+        assert clips.frames.shape == (3, 16, size, size, 3) and spheres.masks(clips).shape == (3, 16, 2, size, size)
+        np.testing.assert_array_equal(clips.captions, spheres.make(3, seed=3).captions)
+    np.testing.assert_array_equal(clips.frames, spheres.make(3, seed=3, size=33).frames)
+    for size in (1, 0, 32.0, "32"):
+        with pytest.raises(CourseError, match=f"size must be a whole number, at least 2, got size={size!r}"):
+            spheres.make(1, seed=0, size=size)
+
+
+def test_cosine_and_sine_are_right():
+    angle = np.linspace(-40, 40, 4001)
+    cos, sin = camera.cos_sin(angle)
+    np.testing.assert_allclose(cos, np.cos(angle), atol=1e-12)
+    np.testing.assert_allclose(sin, np.sin(angle), atol=1e-12)
+
+
+def test_quaternions_turn_as_scipys_do():
+    a, b = camera.normalized(uniforms(1, 0, 50, 8).reshape(2, 50, 4) - 0.5)
+    np.testing.assert_allclose(turns(camera.multiply(a, b)).as_matrix(), (turns(a) * turns(b)).as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(np.array(camera.axes(a)).transpose(2, 1, 0), turns(a).as_matrix(), atol=1e-12)
+    np.testing.assert_array_equal(camera.normalized(np.zeros((2, 4))), [[1, 0, 0, 0]] * 2)
+
+
+# The laws of motion
+
+
+def test_a_ball_rolls_without_slipping_and_a_box_does_not_turn(states):
+    balls = objects(states, "left", "right", "towards", "away", "collides", "behind", "stays", kind="ball")
+    assert len(balls["radius"]) > 1000
+    to_floor = np.zeros_like(balls["velocity"])
+    to_floor[..., 1] = -balls["radius"][:, None]
+    contact = balls["velocity"] + np.cross(balls["angular_velocity"], to_floor)
+    np.testing.assert_allclose(contact, 0, atol=1e-12, err_msg="where it touches the floor, a ball stands still")
+    between = turns(balls["rotation"][:, 1:]) * turns(balls["rotation"][:, :-1]).inv()
+    steps = np.diff(balls["position"], axis=1)
+    rolled = np.stack([steps[..., 2], 0 * steps[..., 0], -steps[..., 0]], axis=-1) / balls["radius"][:, None, None]
+    np.testing.assert_allclose(between.as_rotvec().reshape(rolled.shape), rolled, atol=1e-9)
+    boxes = objects(states, *spheres.MOTIONS, kind="box")
+    np.testing.assert_array_equal(boxes["rotation"], np.repeat(boxes["rotation"][:, :1], 16, axis=1))
+    np.testing.assert_array_equal(boxes["rotation"][..., [1, 3]], 0)
+    assert not boxes["angular_velocity"].any()
+
+
+@pytest.mark.parametrize("name, axis, sign", [("left", 0, -1), ("right", 0, 1), ("towards", 2, 1), ("away", 2, -1)])
+def test_straight_motion_has_constant_velocity_along_its_axis(states, name, axis, sign):
+    found = objects(states, name)
+    steps = np.diff(found["position"], axis=1)
+    np.testing.assert_allclose(steps, found["velocity"][:, 1:], atol=1e-12)
+    np.testing.assert_allclose(np.delete(steps, axis, axis=2), 0, atol=1e-12)
+    assert len(steps) > 200 and 0.09 < (sign * steps[..., axis]).min() and (sign * steps[..., axis]).max() < 0.27
+    np.testing.assert_array_equal(found["position"][..., 1], np.repeat(found["radius"][:, None], 16, axis=1))
+
+
+@pytest.mark.parametrize("kind", spheres.KINDS)
+def test_a_fall_is_a_parabola_and_a_bounce_keeps_its_share_of_the_speed(states, kind):
+    found, share = objects(states, "falls", kind=kind), spheres.RESTITUTION[spheres.KINDS.index(kind)]
+    height = found["position"][..., 1] - found["radius"][:, None]
+    touch = np.sqrt(2 * height[:, 0] / spheres.GRAVITY)[:, None]
+    before = TIME[None] <= touch
+    np.testing.assert_allclose(height[before], (height[:, :1] - spheres.GRAVITY * TIME**2 / 2)[before], atol=1e-9)
+    assert height.min() > -1e-9 and (touch < 12).all()
+    once = ~before & (TIME < touch * (1 + 2 * share))
+    assert once.any(axis=1).all(), "everything that falls bounces within the clip"
+    energy = found["velocity"][..., 1] ** 2 / 2 + spheres.GRAVITY * height
+    np.testing.assert_allclose((energy / energy[:, :1])[once], share**2, atol=1e-9)
+    np.testing.assert_allclose(np.diff(found["position"][..., [0, 2]], n=2, axis=1), 0, atol=1e-9)  # no force along the floor
+    if kind == "ball":
+        pace = turns(found["rotation"][:, 1:]) * turns(found["rotation"][:, :-1]).inv()
+        np.testing.assert_allclose(pace.as_rotvec(), found["angular_velocity"][:, 1:].reshape(-1, 3), atol=1e-9)
+
+
+def test_collisions_keep_momentum_and_part_with_their_share_of_the_speed(states):
+    these = states["motion"][:, 0] == MOTION["collides"]
+    velocity, kind = states["velocity"][these], states["kind"][these]
+    assert len(velocity) > 300
+    momentum = (states["inertia"][these][:, None, :, None] * velocity).sum(axis=2)
+    np.testing.assert_allclose(momentum, np.repeat(momentum[:, :1], 16, axis=1), atol=1e-12)
+    like = kind[:, 0] == kind[:, 1]  # both roll, or both glide: then mass times velocity is kept as well
+    momentum = (states["mass"][these][like][:, None, :, None] * velocity[like]).sum(axis=2)
+    np.testing.assert_allclose(momentum, np.repeat(momentum[:, :1], 16, axis=1), atol=1e-12)
+    apart = velocity[:, :, 1] - velocity[:, :, 0]
+    np.testing.assert_allclose(apart[:, -1], -spheres.ELASTICITY * apart[:, 0], atol=1e-12)
+    after = TIME[None] > states["collision_time"][these][:, None]
+    np.testing.assert_array_equal((np.abs(apart - apart[:, :1]) > 1e-9).any(axis=-1), after)
+    assert (after.sum(axis=1) >= 6).all() and (~after).sum(axis=1).min() >= 6
+    assert np.abs(velocity[:, 0, 0]).max(axis=1).min() > 0.05, "the first, which the caption says collides, moves"
+
+
+def test_bodies_touch_where_they_collide_and_never_overlap(states):
+    two, collides = states["objects"] == 2, states["motion"][:, 0] == MOTION["collides"]
+    distance = np.sqrt(((states["position"][:, :, 0] - states["position"][:, :, 1]) ** 2).sum(axis=-1)).min(axis=1)
+    reach = np.where(states["kind"] == 1, np.sqrt(2), 1) * states["radius"]
+    assert (distance > reach.sum(axis=1))[two & ~collides].all()
+    gap = (distance - states["radius"].sum(axis=1))[collides]
+    speed = np.sqrt(((states["velocity"][:, :, 0] - states["velocity"][:, :, 1]) ** 2).sum(axis=-1)).max(axis=1)[collides]
+    assert gap.min() > -1e-9 and (gap < speed).all(), "they touch, at most one frame away"
+    line = states["position"][collides, 0, 1] - states["position"][collides, 0, 0]
+    line /= np.sqrt((line**2).sum(axis=1, keepdims=True)) * [[1, 1, 1]]
+    for k in range(2):  # a face of a box looks along the line
+        box = (states["kind"][collides, k] == 1) & (states["radius"][collides].std(axis=1) < 1e-9)  # middles at one height
+        face = turns(states["rotation"][collides, 0, k]).as_matrix()[box, :, 0]
+        np.testing.assert_allclose(np.abs((face * line[box]).sum(axis=1)), 1, atol=1e-9)
+
+
+def test_energy_never_rises(states):
+    ball = states["kind"] == 0
+    spin = 0.2 * (states["mass"] * states["radius"] ** 2 * ball)[:, None] * (states["angular_velocity"] ** 2).sum(axis=-1)
+    energy = 0.5 * states["mass"][:, None] * (states["velocity"] ** 2).sum(axis=-1) + spin
+    energy += spheres.GRAVITY * states["mass"][:, None] * states["position"][..., 1]
+    total = energy.sum(axis=2)
+    assert np.diff(total, axis=1).max() < 1e-9 and (total[:, -1] < total[:, 0] - 1e-3).mean() > 0.15
+
+
+def test_all_of_every_object_is_in_view(states):
+    present = states["kind"] >= 0
+    room = np.inf
+    for corner in itertools.product((-1, 1), repeat=3):  # of a box
+        axes = camera.axes(states["rotation"])
+        radius = states["radius"][:, None]
+        point = (states["position"][..., c] + radius * sum(s * axis[c] for s, axis in zip(corner, axes)) for c in range(3))
+        x, y, _ = camera.project(tuple(point), 32)
+        room = np.minimum(room, np.minimum(np.minimum(x, 32 - x), np.minimum(y, 32 - y)).min(axis=1))
+    assert room[present & (states["kind"] == 1)].min() > 0
+    # The four planes that bound the view, from a ball's centre: it lies further within than its radius.
+    x, y, z = np.moveaxis(states["position"] - camera.EYE, -1, 0)
+    depth, up, w = -camera.SIN * y - camera.COS * z, camera.COS * y - camera.SIN * z, camera.HALF_VIEW
+    room = (w * depth - np.maximum(np.abs(x), np.abs(up))) / np.sqrt(1 + w * w) - states["radius"][:, None]
+    assert room.min(axis=1)[present & (states["kind"] == 0)].min() > 0
+    assert states["position"][..., 2].min() - 1.5 > camera.WALL
+
+
+def test_what_passes_behind_is_hidden_for_a_while():
+    draws = uniforms(6, 0, 60, motion.DRAWS)
+    draws[:, 0], draws[:, 1] = 0.9, 0.4
+    clips = spheres._labelled(draws, 32)
+    assert all(" passes behind " in caption for caption in clips.captions)
+    alone = {key: value.copy() for key, value in clips.states.items()}
+    alone["kind"][:, 1] = -1
+    seen = spheres.masks(clips)[:, :, 0].sum(axis=(2, 3))
+    whole = spheres.masks(spheres.LabelledClips(clips.frames, clips.captions, clips.captions_zh, alone, "spheres"))[:, :, 0]
+    share = seen / whole.sum(axis=(2, 3))
+    assert share.min(axis=1).max() < 0.85 and np.median(share.min(axis=1)) < 0.45
+    assert np.median(np.maximum(share[:, 0], share[:, -1])) > 0.95
+
+
+# Camera, depth, masks and flow
+
+
+def test_the_camera_is_a_pinhole():
+    points = 4 * uniforms(2, 0, 200, 3) - 2
+    angle = np.arctan2(5, 12)
+    turn = Rotation.from_euler("x", angle).as_matrix()  # the camera looks down
+    seen = (points - camera.EYE) @ turn.T
+    focal = 64 / (2 * camera.HALF_VIEW)
+    x, y, depth = camera.project(tuple(points.T), 64)
+    np.testing.assert_allclose(depth, -seen[:, 2], atol=1e-12)
+    np.testing.assert_allclose(x, 32 + focal * seen[:, 0] / depth, atol=1e-9)
+    np.testing.assert_allclose(y, 32 - focal * seen[:, 1] / depth, atol=1e-9)
+    ray = np.stack(camera.rays(x - 0.5, y - 0.5, 64), axis=-1)
+    np.testing.assert_allclose(camera.EYE + depth[:, None] * ray, points, atol=1e-9)
+    z = points[:, 2]
+    np.testing.assert_allclose(camera.project((0 * z, camera.top_of_view(z), z), 64)[1], 0, atol=1e-9)
+    np.testing.assert_allclose(camera.project((camera.half_width(points[:, 1], z), points[:, 1], z), 64)[0], 64, atol=1e-9)
+
+
+def test_pixel_positions_are_where_the_centres_are_seen(clips):
+    x, y, _ = camera.project(tuple(np.moveaxis(clips.states["position"].astype(np.float64), -1, 0)), 64)
+    present = (clips.states["kind"] >= 0)[:, None]
+    np.testing.assert_allclose(clips.states["pixel_position"][..., 0], np.where(present, x, 0), atol=1e-4)
+    np.testing.assert_allclose(clips.states["pixel_position"][..., 1], np.where(present, y, 0), atol=1e-4)
+
+
+def with_states(clips, **changes):
+    """The clips that changed states describe, labels as they were."""
+    states = clips.states | changes
+    frames = spheres.render(states, clips.frames.shape[2])
+    return spheres.LabelledClips(frames, clips.captions, clips.captions_zh, states, "spheres")
+
+
+def test_depth_in_the_middle_of_a_ball_and_on_the_floor_is_known(clips):
+    one = clips[np.flatnonzero((clips.states["kind"][:, 0] == 0) & (clips.states["objects"] == 1))[:1]]
+    ray = np.array(camera.rays(np.float64(40), np.float64(35), 64))
+    position = one.states["position"].copy()
+    position[:, :, 0] = camera.EYE + np.linspace(8, 11, 16)[:, None] * ray  # seen in the middle of the pixel (40, 35)
+    depth = spheres.depth(with_states(one, position=position))
+    assert depth.shape == (1, 16, 64, 64) and depth.dtype == np.float32
+    nearer = one.states["radius"][0, 0] / np.sqrt((ray**2).sum())  # the ray meets the surface a radius before the centre
+    np.testing.assert_allclose(depth[0, :, 35, 40], np.linspace(8, 11, 16) - nearer, atol=1e-5)
+    floor = camera.EYE[1] / -camera.rays(np.float64(0), np.float64(63), 64)[1]
+    np.testing.assert_allclose(depth[0, :, 63, 0], floor, rtol=1e-6)
+    wall = (camera.WALL - camera.EYE[2]) / camera.rays(np.float64(0), np.float64(0), 64)[2]
+    np.testing.assert_allclose(depth[0, :, 0, 0], wall, rtol=1e-6)
+
+
+def test_depth_of_a_box_lies_on_its_faces(clips):
+    depth, masks = spheres.depth(clips), spheres.masks(clips)
+    column, row = np.meshgrid(np.arange(64.0), np.arange(64.0))
+    ray = np.stack(camera.rays(column, row, 64), axis=-1)
+    checked = 0
+    for i, k in np.argwhere(clips.states["kind"] == 1):
+        for t in (0, 7, 15):
+            inside = binary_erosion(masks[i, t, k])
+            point = camera.EYE + depth[i, t, inside][:, None] * ray[inside] - clips.states["position"][i, t, k]
+            body = turns(clips.states["rotation"][i, t, k]).inv().apply(point)
+            np.testing.assert_allclose(np.abs(body).max(axis=1), clips.states["radius"][i, k], atol=1e-5)
+            checked += len(body)
+    assert checked > 10000
+
+
+def test_the_object_in_front_hides_the_other(clips):
+    """Objects are drawn from back to front: no pixel shows one that another object's surface lies before."""
+    both = 0
+    for i in np.flatnonzero(clips.states["objects"] == 2):
+        found = np.full((2, 16, 64 * 64), np.inf)
+        for n, (_, thing) in enumerate(surfaces.things(clips.states, i, np.float64)):
+            surface = surfaces.look_at(thing, 64, np.float64)
+            covered = surface.share >= 0.5
+            found[n, np.nonzero(covered)[0], surface.pixel[covered]] = surface.depth[covered]
+        assert (found[1] <= found[0])[np.isfinite(found).all(axis=0)].all()
+        both += np.isfinite(found).all(axis=0).sum()
+    assert both > 2000
+
+
+def test_masks_are_disjoint_and_are_what_changes_with_an_objects_colour(clips):
+    masks = spheres.masks(clips)
+    assert masks.dtype == bool and masks.shape == (60, 16, 2, 64, 64)
+    assert not masks.all(axis=2).any() and not masks[clips.states["objects"] == 1, :, 1].any()
+    for k in range(2):
+        color = clips.states["color"].copy()
+        color[:, k] = np.where(color[:, k] < 0, -1, (color[:, k] + 2) % 6)
+        plain = np.where(clips.states["texture"] < 0, -1, 0)
+        before, after = with_states(clips, texture=plain), with_states(clips, texture=plain, color=color)
+        changed = (before.frames != after.frames).any(axis=-1)
+        frame_by_frame = np.zeros((1, 1, 3, 3), bool)
+        frame_by_frame[0, 0] = True
+        assert not (changed & ~binary_dilation(masks[:, :, k], frame_by_frame)).any(), "nothing else changes"
+        assert changed[masks[:, :, k]].mean() > 0.999
+
+
+def warped(image, flow):
+    """Each pixel's colour where the flow says that it is next, `(H, W, 3)`."""
+    row, column = np.mgrid[: image.shape[0], : image.shape[1]]
+    place = [row + flow[..., 1], column + flow[..., 0]]
+    return np.stack(
+        [map_coordinates(image[..., c].astype(np.float64), place, order=1, mode="nearest") for c in range(3)], axis=-1
+    )
+
+
+def test_flow_carries_the_turning_texture_to_the_next_frame(clips):
+    """On a ball that rolls, flow beats both standing still and moving without turning."""
+    flow, masks = clips.optical_flow(), spheres.masks(clips)
+    assert flow.shape == (60, 15, 64, 64, 2) and flow.dtype == np.float32
+    assert not flow[~masks[:, :-1].any(axis=2)].any(), "floor and wall stand still"
+    errors = []
+    rolling = np.isin(clips.states["motion"], [MOTION[name] for name in ("left", "right", "towards", "away", "behind", "falls")])
+    for i, k in np.argwhere(rolling & (clips.states["kind"] == 0) & (clips.states["texture"] > 0)):
+        step = np.diff(clips.states["pixel_position"][i, :, k], axis=0)
+        for t in range(0, 15, 2):
+            inside = binary_erosion(masks[i, t, k], iterations=2) & binary_erosion(masks[i, t + 1, k], iterations=2)
+            row, column = np.nonzero(inside)
+            to = np.rint([row + flow[i, t, row, column, 1], column + flow[i, t, row, column, 0]]).astype(int).clip(0, 63)
+            inside[row, column] = binary_erosion(masks[i, t + 1, k], iterations=2)[to[0], to[1]]  # it is still seen there
+            if inside.sum() > 20:
+                now, then = clips.frames[i, t].astype(np.float64), clips.frames[i, t + 1]
+                ways = (flow[i, t], np.broadcast_to(step[t], flow[i, t].shape), 0 * flow[i, t])
+                errors.append([np.abs(warped(then, way) - now)[inside].mean() for way in ways])
+    right, without_turning, still = np.mean(errors, axis=0)
+    assert len(errors) > 100
+    assert right < 7 and right < 0.45 * without_turning and right < 0.4 * still, (right, without_turning, still)
+
+
+def test_flow_of_a_box_is_that_of_its_corners(clips):
+    """A box glides without turning: its points all move by one step in space, each by the perspective of its own depth."""
+    flow, masks, depth = clips.optical_flow(), spheres.masks(clips), spheres.depth(clips)
+    for i, k in np.argwhere(clips.states["kind"] == 1)[:12]:
+        row, column = np.nonzero(masks[i, 4, k])
+        ray = np.stack(camera.rays(column.astype(float), row.astype(float), 64), axis=-1)
+        step = np.diff(clips.states["position"][i, 4:6, k].astype(np.float64), axis=0)
+        x, y, _ = camera.project(tuple((camera.EYE + depth[i, 4, row, column][:, None] * ray + step).T), 64)
+        np.testing.assert_allclose(flow[i, 4, row, column], np.stack([x - column - 0.5, y - row - 0.5], axis=-1), atol=1e-4)
+
+
+# Light
+
+
+def luma(frames):
+    return frames.astype(np.float64) @ [0.299, 0.587, 0.114]
+
+
+def test_shadows_are_dark_soft_and_away_from_the_sun(clips):
+    empty = with_states(clips, kind=np.full_like(clips.states["kind"], -1))
+    assert (empty.frames == empty.frames[:, :1]).all(), "nothing moves in an empty room"
+    away = ~binary_dilation(spheres.masks(clips).any(axis=2), np.ones((1, 1, 5, 5), bool))
+    lost = 1 - luma(clips.frames) / luma(empty.frames)
+    assert lost[away].min() > -0.02, "no object lights the floor"
+    shadow = away & (lost > 0.2)
+    assert np.median(shadow.sum(axis=(2, 3))) > 30 and lost[away].max() < 0.75
+    assert (away & (lost > 0.05) & (lost < 0.2)).sum() > 0.2 * shadow.sum(), "its edge is soft"
+    single = np.flatnonzero((clips.states["objects"] == 1) & shadow[:, 0].any(axis=(1, 2)))
+    x = np.array([shadow[i, 0].nonzero()[1].mean() + 0.5 for i in single]) - clips.states["pixel_position"][single, 0, 0, 0]
+    assert (np.sign(x) == -np.sign(clips.states["light"][single, 0])).all() and len(single) > 15
+
+
+def test_a_ball_is_bright_towards_the_sun(clips):
+    masks = spheres.masks(clips)
+    found = np.argwhere((clips.states["kind"] == 0) & (clips.states["texture"] == 0))
+    assert len(found) > 5
+    for i, k in found:
+        row, column = np.nonzero(masks[i, 0, k])
+        right = column + 0.5 > clips.states["pixel_position"][i, 0, k, 0]
+        light = luma(clips.frames[i, 0, row, column])
+        assert (light[right].mean() > light[~right].mean()) == (clips.states["light"][i, 0] > 0)
+
+
+def test_turning_shows_on_textured_balls_alone(clips):
+    one = camera.normalized(uniforms(3, 0, 1, 4) - 0.5).astype(np.float32)
+    other = with_states(clips, rotation=np.where((clips.states["kind"] == 0)[:, None, :, None], one, clips.states["rotation"]))
+    changed = (other.frames != clips.frames).any(axis=-1)
+    textured = spheres.masks(clips) & ((clips.states["texture"] > 0) & (clips.states["kind"] == 0))[:, None, :, None, None]
+    plain = spheres.masks(clips) & ~textured
+    assert changed[textured.any(axis=2)].mean() > 0.3
+    inner = binary_erosion(plain.any(axis=2), np.ones((1, 1, 3, 3), bool))
+    assert not changed[inner].any()
+
+
+def test_both_sizes_show_the_same_scene(clips):
+    small = spheres.make(60, seed=9, size=32)
+    mean = clips.frames.reshape(60, 16, 32, 2, 32, 2, 3).astype(np.float64).mean(axis=(3, 5))
+    assert np.abs(mean - small.frames).mean() < 2.5
+    np.testing.assert_array_equal(small.captions, clips.captions)
+    for key, value in small.states.items():
+        np.testing.assert_allclose(2 * value if key == "pixel_position" else value, clips.states[key], rtol=1e-5)
+
+
+def test_clips_differ_and_their_colours_use_the_range(clips):
+    assert len({frames.tobytes() for frames in clips.frames}) == 60
+    assert np.percentile(clips.frames, 99.5) > 225 and np.percentile(clips.frames, 0.5) < 60
+    moving = (clips.states["motion"] != MOTION["stays"]) & (clips.states["motion"] >= 0)
+    changes = np.abs(np.diff(clips.frames.astype(int), axis=1)).max(axis=(2, 3, 4))
+    assert (changes[moving.any(axis=1)] > 20).mean() > 0.9 and not changes[~moving.any(axis=1)].any()
+
+
+# Captions
+
+
+def one_object(size, color, texture, kind, moves):
+    values = {"size": size, "color": color, "texture": texture, "kind": kind, "motion": moves}
+    return {"objects": np.ones(1, np.int8)} | {key: np.array([[value, -1]], np.int8) for key, value in values.items()}
+
+
+def test_every_caption_of_one_object_is_its_own_and_parses_back():
+    ranges = [range(len(spheres.attributes[key])) for key in ("size", "color", "texture", "kind")]
+    all_states = [one_object(*values) for values in itertools.product(*ranges, range(6))]
+    states = {key: np.concatenate([one[key] for one in all_states]) for key in all_states[0]}
+    written = write_captions(states)
+    for captions in written:
+        assert len(set(captions.tolist())) == len(captions) == 2 * 6 * 4 * 2 * 6
+        for key, value in spheres.parse_captions(captions).items():
+            np.testing.assert_array_equal(value, states[key], err_msg=key)
+    assert all(caption.isascii() for caption in written[0].tolist()) and not any(c.isascii() for c in written[1].tolist())
+
+
+values = st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 3), st.integers(0, 1))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    first=values,
+    second=values,
+    pair=st.one_of(st.tuples(st.integers(0, 5), st.integers(0, 5)), st.sampled_from([(6, 6), (7, 5)])),
+)
+def test_every_caption_of_two_objects_parses_back(first, second, pair):
+    one, other = one_object(*first, pair[0]), one_object(*second, pair[1])
+    states = {key: np.stack([one[key][:, 0], other[key][:, 0]], axis=1) for key in one if key != "objects"}
+    states["objects"] = np.full(1, 2, np.int8)
+    for captions in write_captions(states):
+        for key, value in spheres.parse_captions(captions).items():
+            np.testing.assert_array_equal(value, states[key], err_msg=str(captions))
+
+
+@pytest.mark.parametrize(
+    "caption, first, second",
+    [
+        ("a red striped ball".replace("a red", "a small red") + " rolls right", ("ball", "striped", "right"), None),
+        ("a large blue ball collides with a small green box", ("ball", "plain", "collides"), ("box", "plain", "collides")),
+        ("一个小的红色格子球从一个大的黄色方块后面经过", ("ball", "checkered", "behind"), ("box", "plain", "stays")),
+        ("一个大的紫色圆点方块朝镜头滑来", ("box", "dotted", "towards"), None),
+    ],
+)
+def test_captions_say_what_they_say(caption, first, second):
+    states = spheres.parse_captions([caption])
+    for k, named in enumerate((first, second)):
+        found = [int(states[key][0, k]) for key in ("kind", "texture", "motion")]
+        assert found == (
+            [-1] * 3
+            if named is None
+            else [spheres.attributes[key].index(value) for key, value in zip(("kind", "texture", "motion"), named)]
+        )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "a small red ball",
+        "a small red box rolls left",
+        "a small red plain ball rolls left",
+        "a small red ball slides left",
+        "a red ball rolls left",
+        "a small red ball rolls left and dances",
+        "a small red ball collides with a cat",
+        "a small red ball passes behind",
+        "a small red ball rolls left and a large blue box",
+        "collides with",
+        "一个小的红色球向左滑动",
+    ],
+)
+def test_captions_that_this_world_does_not_make_are_refused(wrong):
+    with pytest.raises(CourseError, match="is no caption of this world, such as 'a small red striped ball rolls left'"):
+        spheres.parse_captions([wrong])
+
+
+def test_every_kind_of_object_occurs_about_as_often_as_it_should(states):
+    for key in ("kind", "color", "texture", "size"):
+        number = len(spheres.attributes[key])
+        assert np.bincount(states[key][:, 0], minlength=number).min() > 0.85 * len(states[key]) / number
+    two = states["objects"] == 2
+    assert 0.46 < two.mean() < 0.54 and (states["color"][two, 0] != states["color"][two, 1]).all()
+    for name in ("collides", "behind"):
+        assert 0.2 < (states["motion"][two, 0] == MOTION[name]).mean() < 0.3
+    assert np.bincount(states["floor"]).min() > 800 and np.bincount(states["wall"]).min() > 500
+    np.testing.assert_allclose((states["light"] ** 2).sum(axis=1), 1)
