@@ -37,7 +37,7 @@ def test_captions_tell_which_clips_are_held_out(clips):
 @pytest.mark.parametrize("language", ["captions", "captions_zh"])
 def test_captions_tell_which_clips_of_spheres_are_held_out(clips, language):
     pairs = {
-        "captions": ("red[a-z ]*box", "blue[a-z ]*ball"),
+        "captions": (r"\bred[a-z ]*box", "blue[a-z ]*ball"),
         "captions_zh": ("红色(条纹|格子|圆点|)方块", "蓝色(条纹|格子|圆点|)球"),
     }
     phrases = [re.split(" and a | with a | behind a |一个", caption) for caption in getattr(clips["spheres"], language)]

@@ -39,6 +39,7 @@ SHA256 = {
     "stochastic": "5528be42fa6d8369ce7634a5bb1c03802aa77cda23c74891bcbd9ea60508c930",
     "faces": "eb4c2ce812c1d8c3254edf78bd11769de97370464c76b4347e3e4286a11ea0ca",
     "grey-faces": "c53c36573840e53206d546518ac9597b7bea3c5d6bd27e2d4f6e472eff2ff3b8",
+    "spheres": "2d4d1124aced39ea1dfc0f8f956376df5ad7b360551ad7caaae7d9064df439d0",
 }
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 quick = settings(max_examples=8, deadline=None, derandomize=True)

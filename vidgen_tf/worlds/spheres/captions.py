@@ -26,9 +26,9 @@ COLORS_ZH = ("红色", "绿色", "蓝色", "黄色", "紫色", "橙色")
 TEXTURES_ZH = ("", "条纹", "格子", "圆点")
 SIZES_ZH = ("小", "大")
 # By motion, of a ball and of a box; a plain object's texture isn't named.
-_DIRECTIONS = ("left", "right", "towards the camera", "away from the camera")
+_DIRECTIONS = ("left", "right", "towards us", "away")
 VERBS = tuple([*(f"{verb} {way}" for way in _DIRECTIONS), "falls and bounces", "stays still"] for verb in ("rolls", "slides"))
-_DIRECTIONS_ZH = ("向左{}动", "向右{}动", "朝镜头{}来", "向远处{}去")
+_DIRECTIONS_ZH = ("向左{}动", "向右{}动", "朝我们{}来", "向远处{}去")
 VERBS_ZH = tuple([*(way.format(verb) for way in _DIRECTIONS_ZH), "下落并弹起", "静止不动"] for verb in ("滚", "滑"))
 COLLIDES, BEHIND, STAYS = MOTIONS.index("collides"), MOTIONS.index("behind"), MOTIONS.index("stays")
 

@@ -139,7 +139,7 @@ def _passing(kind, radius, u):
     z = 0.2 + 1.1 * a
     x = 0.8 * (b - 0.5)
     reach = np.where(kind == 1, DIAGONAL, 1.0) * radius
-    behind = z - (reach[:, 0] + reach[:, 1] + 0.1 + 0.3 * c)
+    behind = z - (reach[:, 0] + reach[:, 1] + 0.05 + 0.2 * c)
     hidden = x * half_width(radius[:, 0], behind) / half_width(radius[:, 1], z)  # where the camera sees both in a line
     way = np.where(d < 0.5, -1.0, 1.0)
     limit = _limit(kind[:, 0], radius[:, 0], radius[:, 0], behind)
