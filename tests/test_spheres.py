@@ -97,6 +97,17 @@ def test_any_size_from_2_px_can_be_rendered():
             spheres.make(1, seed=0, size=size)
 
 
+def test_nothing_is_divided_by_zero():
+    clips = spheres.make(40, seed=12)
+    states = {key: value.copy() for key, value in clips.states.items()}
+    states["kind"] = np.where(states["kind"] < 0, -1, 1)
+    states["rotation"][:] = 1, 0, 0, 0
+    states["position"][..., 0] = states["radius"][:, None]  # a side of each box is seen exactly edge-on
+    with np.errstate(divide="raise", invalid="raise", over="raise"):
+        assert spheres.render(states).shape == (40, 16, 32, 32, 3)
+        np.testing.assert_array_equal(spheres.make(40, seed=12).frames, clips.frames)
+
+
 def test_cosine_and_sine_are_right():
     angle = np.linspace(-40, 40, 4001)
     cos, sin = camera.cos_sin(angle)
@@ -304,8 +315,8 @@ def test_the_object_in_front_hides_the_other(clips):
     both = 0
     for i in np.flatnonzero(clips.states["objects"] == 2):
         found = np.full((2, 16, 64 * 64), np.inf)
-        for n, (_, thing) in enumerate(surfaces.things(clips.states, i, np.float64)):
-            surface = surfaces.look_at(thing, 64, np.float64)
+        for n, (_, solid) in enumerate(surfaces.solids(clips.states, i, np.float64)):
+            surface = surfaces.look_at(solid, 64, np.float64)
             covered = surface.share >= 0.5
             found[n, np.nonzero(covered)[0], surface.pixel[covered]] = surface.depth[covered]
         assert (found[1] <= found[0])[np.isfinite(found).all(axis=0)].all()

@@ -23,7 +23,7 @@ from .captions import (
 )
 from .motion import ATTRIBUTES, DRAWS, ELASTICITY, GRAVITY, NUM_FRAMES, RESTITUTION, simulate
 from .scene import render_clip, room
-from .surfaces import look_at, things
+from .surfaces import look_at, solids
 
 __all__ = [
     "COLORS",
@@ -178,11 +178,11 @@ def optical_flow(clips):
     """
     n, t, size = clips.frames.shape[:3]
     flow = np.zeros((n, t, size * size, 2), np.float32)
-    for i, _, thing, surface in _seen(clips):
+    for i, _, solid, surface in _seen(clips):
         time, pixel, covered = _covered(surface)
         later = np.minimum(time + 1, t - 1)
-        body = tuple(thing.radius * part[covered] for part in surface.body)
-        at = tuple(dot([axis[c][later, 0, 0] for axis in thing.axes], body) + thing.centre[c][later, 0, 0] for c in range(3))
+        body = tuple(solid.radius * part[covered] for part in surface.body)
+        at = tuple(dot([axis[c][later, 0, 0] for axis in solid.axes], body) + solid.centre[c][later, 0, 0] for c in range(3))
         x, y, _ = project(at, size)
         row, column = np.divmod(pixel, size)
         flow[i, time, pixel] = np.stack([x - (column + 0.5), y - (row + 0.5)], axis=-1)
@@ -190,10 +190,10 @@ def optical_flow(clips):
 
 
 def _seen(clips):
-    """Yields clip, object, `Thing` and `Surface` of all objects, in float64, the hindmost of a clip first."""
+    """Yields clip, object, `Solid` and `Surface` of all objects, in float64, the hindmost of a clip first."""
     for i in range(len(clips)):
-        for k, thing in things(clips.states, i, np.float64):
-            yield i, k, thing, look_at(thing, clips.frames.shape[2], np.float64)
+        for k, solid in solids(clips.states, i, np.float64):
+            yield i, k, solid, look_at(solid, clips.frames.shape[2], np.float64)
 
 
 def _covered(surface):

@@ -7,7 +7,7 @@ import numpy as np
 from .camera import EYE, HALF_VIEW, WALL, dot, rays
 from .captions import COLORS
 from .motion import NUM_FRAMES
-from .surfaces import look_at, things
+from .surfaces import look_at, solids
 
 F = np.float32
 SUN = tuple(F(value) for value in (1.14, 1.07, 0.96))
@@ -39,14 +39,14 @@ def render_clip(states, i, size):
         uint8 `(T, size, size, 3)`.
     """
     light = tuple(states["light"][i].astype(F))
-    objects = things(states, i)
-    planes = _lit_room(int(states["floor"][i]), int(states["wall"][i]), light, [thing for _, thing in objects], size)
+    objects = solids(states, i)
+    planes = _lit_room(int(states["floor"][i]), int(states["wall"][i]), light, [solid for _, solid in objects], size)
     offset = (np.arange(NUM_FRAMES) * size * size)[:, None, None]
-    for k, thing in objects:
+    for k, solid in objects:
         others = [other for number, other in objects if number != k]
-        surface = look_at(thing, size)
-        scale = F(size / (2 * HALF_VIEW)) * thing.radius / surface.depth
-        colour = _shade(thing, surface, light, others, states["color"][i, k], states["texture"][i, k], scale)
+        surface = look_at(solid, size)
+        scale = F(size / (2 * HALF_VIEW)) * solid.radius / surface.depth
+        colour = _shade(solid, surface, light, others, states["color"][i, k], states["texture"][i, k], scale)
         index = surface.pixel + offset
         for plane, one in zip(planes, colour):
             behind = plane.reshape(-1)
@@ -62,17 +62,17 @@ def render_clip(states, i, size):
     return frames
 
 
-def _shade(thing, surface, light, others, color, texture, scale):
+def _shade(solid, surface, light, others, color, texture, scale):
     """Colour of a surface as light, three arrays `(T, P, P)`: Lambert's law, the sky, and a highlight on balls."""
     facing = np.maximum(dot(surface.normal, light), 0)
     for other in others:
         facing = facing * lit(surface.point, other, light)
-    above = np.clip(surface.point[1] / (F(1.5) * thing.radius), 0, 1)
+    above = np.clip(surface.point[1] / (F(1.5) * solid.radius), 0, 1)
     sky = (F(0.72) + F(0.28) * surface.normal[1]) * (F(0.55) + F(0.45) * above)  # less light from below, and near the floor
     mix = _texture(texture, surface.body, scale)
     gloss = F(0)
-    if not thing.is_box:
-        half = tuple(part + toward for part, toward in zip(light, _toward_eye(thing)))
+    if not solid.is_box:
+        half = tuple(part + toward for part, toward in zip(light, _toward_eye(solid)))
         shine = np.clip(dot(surface.normal, half) / np.sqrt(dot(half, half)), 0, 1)
         for _ in range(5):  # to the power of 32
             shine = shine * shine
@@ -85,8 +85,8 @@ def _shade(thing, surface, light, others, color, texture, scale):
     return colours
 
 
-def _toward_eye(thing):
-    away = tuple(F(start) - value for start, value in zip(EYE, thing.centre))
+def _toward_eye(solid):
+    away = tuple(F(start) - value for start, value in zip(EYE, solid.centre))
     length = np.sqrt(dot(away, away))
     return tuple(part / length for part in away)
 
@@ -106,36 +106,36 @@ def _texture(texture, body, scale):
     return np.clip((F(0.46) - off) * scale + F(0.5), 0, 1)
 
 
-def lit(point, thing, light):
+def lit(point, solid, light):
     """How much of the sun reaches points, past an object: soft shadows, the softer the further the object is.
 
     Args:
         point: tuple of three float32 arrays that broadcast with `(T, 1, 1)`, in scene units.
-        thing: `surfaces.Thing`, the object that may be in the way.
+        solid: `surfaces.Solid`, the object that may be in the way.
         light: tuple of three float32, the direction towards the sun.
 
     Returns:
         float32 array `(T, ...)` in 0..1.
     """
-    away = tuple(start - value for start, value in zip(point, thing.centre))
-    if not thing.is_box:
+    away = tuple(start - value for start, value in zip(point, solid.centre))
+    if not solid.is_box:
         along = dot(away, light)
         miss = np.sqrt(np.maximum(dot(away, away) - along * along, 0))
-        inward, before = thing.radius - miss, -along
+        inward, before = solid.radius - miss, -along
         there = along < 0
     else:
-        inward, before, there = _box_shadow(away, thing, light)
-    width = F(0.1) + F(0.13) * np.maximum(before - thing.radius, 0)
+        inward, before, there = _box_shadow(away, solid, light)
+    width = F(0.1) + F(0.13) * np.maximum(before - solid.radius, 0)
     return 1 - _smooth(inward / width + F(0.5)) * there
 
 
-def _box_shadow(away, thing, light):
+def _box_shadow(away, solid, light):
     """Distance inside the outline of a box that is seen from the sun, distance of the box, and whether it is in the way."""
-    sun = [dot(axis, light) for axis in thing.axes]
+    sun = [dot(axis, light) for axis in solid.axes]
     sun = [np.where(np.abs(part) < F(1e-3), F(1e-3), part) for part in sun]
-    start = [dot(axis, away) for axis in thing.axes]
+    start = [dot(axis, away) for axis in solid.axes]
     middle = [-a / b for a, b in zip(start, sun)]
-    half = [thing.radius / np.abs(b) for b in sun]
+    half = [solid.radius / np.abs(b) for b in sun]
     inward = F(1e6)
     for i in range(3):
         for j in range(3):
@@ -144,7 +144,7 @@ def _box_shadow(away, thing, light):
                 inward = np.minimum(inward, (middle[j] - middle[i] + (half[j] + half[i])) / slope)
     enter = np.maximum(np.maximum(middle[0] - half[0], middle[1] - half[1]), middle[2] - half[2])
     leave = np.minimum(np.minimum(middle[0] + half[0], middle[1] + half[1]), middle[2] + half[2])
-    return inward, enter + thing.radius, leave > 0
+    return inward, enter + solid.radius, leave > 0
 
 
 def _smooth(x):
@@ -158,19 +158,19 @@ def _lit_room(floor, wall, light, objects, size):
     point, is_floor, is_wall, pool = room(size)
     direct = (is_floor * light[1] + is_wall * (F(0.15) + light[2])) * pool
     sun, sky = F(1), F(1)
-    for thing in objects:
-        sun = sun * lit(point, thing, light)
-        sky = sky * _open_sky(point, is_floor, is_wall, thing)
+    for solid in objects:
+        sun = sun * lit(point, solid, light)
+        sky = sky * _open_sky(point, is_floor, is_wall, solid)
     sun = sun * direct
     sky = sky * pool
     shape = (NUM_FRAMES, size, size)
     return [np.broadcast_to(a * (SKY[c] * sky + SUN[c] * sun), shape).copy() for c, a in enumerate(_albedo(floor, wall, size))]
 
 
-def _open_sky(point, is_floor, is_wall, thing):
+def _open_sky(point, is_floor, is_wall, solid):
     """How much of the sky an object leaves to points of the room: it is darkest where they touch."""
-    away = tuple(value - start for start, value in zip(point, thing.centre))
-    radius = thing.radius * F(1.15) if thing.is_box else thing.radius
+    away = tuple(value - start for start, value in zip(point, solid.centre))
+    radius = solid.radius * F(1.15) if solid.is_box else solid.radius
     squared = dot(away, away)
     facing = is_floor * away[1] + is_wall * away[2]
     return 1 - F(0.85) * np.clip(facing * (radius * radius) / (squared * np.sqrt(squared)), 0, 1)

@@ -33,7 +33,7 @@ class Surface(NamedTuple):
     body: tuple
 
 
-class Thing(NamedTuple):
+class Solid(NamedTuple):
     """One object of a clip at T times.
 
     Args:
@@ -49,7 +49,7 @@ class Thing(NamedTuple):
     axes: tuple
 
 
-def things(states, i, dtype=np.float32):
+def solids(states, i, dtype=np.float32):
     """The objects of a clip.
 
     Args:
@@ -58,17 +58,17 @@ def things(states, i, dtype=np.float32):
         dtype: in which all is computed.
 
     Returns:
-        list of (k, `Thing`) of the objects that are present, the hindmost first.
+        list of (k, `Solid`) of the objects that are present, the hindmost first.
     """
     found = []
     for k in np.flatnonzero(states["kind"][i] >= 0).tolist():
         position = states["position"][i, :, k].astype(dtype)[:, None, None]
         rotation = states["rotation"][i, :, k].astype(dtype)[:, None, None]
         centre = tuple(position[..., axis] for axis in range(3))
-        thing = Thing(bool(states["kind"][i, k]), dtype(states["radius"][i, k]), centre, axes(rotation))
+        solid = Solid(bool(states["kind"][i, k]), dtype(states["radius"][i, k]), centre, axes(rotation))
         away = from_eye(centre, dtype)
-        found.append((float((dot(away, away) - thing.radius * thing.radius).max()), k, thing))
-    return [(k, thing) for _, k, thing in sorted(found, key=lambda one: -one[0])]
+        found.append((float((dot(away, away) - solid.radius * solid.radius).max()), k, solid))
+    return [(k, solid) for _, k, solid in sorted(found, key=lambda one: -one[0])]
 
 
 def from_eye(point, dtype):
@@ -84,68 +84,58 @@ def from_eye(point, dtype):
     return tuple(value - dtype(start) for value, start in zip(point, EYE))
 
 
-def look_at(thing, size, dtype=np.float32):
+def look_at(solid, size, dtype=np.float32):
     """What the camera sees of an object.
 
     Args:
-        thing: `Thing`.
+        solid: `Solid`.
         size: height and width of a frame in px.
         dtype: of the result.
 
     Returns:
         `Surface`.
     """
-    x, y, depth = project(tuple(value.astype(np.float64) for value in thing.centre), size)
-    reach = float(thing.radius) * (1.75 if thing.is_box else 1.05) * size / (2 * HALF_VIEW) / float(depth.min())
+    x, y, depth = project(tuple(value.astype(np.float64) for value in solid.centre), size)
+    reach = float(solid.radius) * (1.75 if solid.is_box else 1.05) * size / (2 * HALF_VIEW) / float(depth.min())
     side = min(size, int(2 * reach) + 4)
     first = [np.clip(np.floor(middle - side / 2), 0, size - side).astype(np.int64) for middle in (x, y)]
     column, row = first[0] + np.arange(side)[None, None, :], first[1] + np.arange(side)[None, :, None]
     ray = rays(column.astype(dtype), row.astype(dtype), size)
     pixels = dtype(size / (2 * HALF_VIEW)) / depth.astype(dtype)  # px per scene unit at the object
-    met = _meet_box(thing, ray, size, dtype) if thing.is_box else _meet_ball(thing, ray, pixels, dtype)
+    met = _meet_box(solid, ray, size, dtype) if solid.is_box else _meet_ball(solid, ray, pixels, dtype)
     return Surface(row * size + column, *met)
 
 
-def _meet_ball(thing, ray, pixels, dtype):
-    to, radius = from_eye(thing.centre, dtype), thing.radius
+def _meet_ball(solid, ray, pixels, dtype):
+    to, radius = from_eye(solid.centre, dtype), solid.radius
     length = dot(ray, ray)
     middle = dot(ray, to) / length  # depth at which the ray is nearest to the centre
     miss = np.maximum(dot(to, to) - middle * middle * length, 0)  # squared distance from the centre there
     share = np.clip((radius - np.sqrt(miss)) * pixels + dtype(0.5), 0, 1)
     depth = middle - np.sqrt(np.maximum(radius * radius - miss, 0) / length)
     normal = tuple((depth * part - start) / radius for part, start in zip(ray, to))
-    point = tuple(radius * part + start for part, start in zip(normal, thing.centre))
-    return share, depth, point, normal, tuple(dot(axis, normal) for axis in thing.axes)
+    point = tuple(radius * part + start for part, start in zip(normal, solid.centre))
+    return share, depth, point, normal, tuple(dot(axis, normal) for axis in solid.axes)
 
 
-def _meet_box(thing, ray, size, dtype):
+def _meet_box(solid, ray, size, dtype):
     """A plane's inverse depth is linear across the picture, so every edge of the box is a straight line at a known distance."""
-    half, away = thing.radius, from_eye(thing.centre, dtype)
-    eye = tuple(-dot(axis, away) for axis in thing.axes)  # in the box's own axes, as all below
-    ray = tuple(dot(axis, ray) for axis in thing.axes)
+    half, away = solid.radius, from_eye(solid.centre, dtype)
+    eye = tuple(-dot(axis, away) for axis in solid.axes)  # in the box's own axes, as all below
+    ray = tuple(dot(axis, ray) for axis in solid.axes)
     step = dtype(2 * HALF_VIEW / size)
-    across = tuple(step * axis[0] for axis in thing.axes)  # change of the ray from a pixel to the next
-    down = tuple(-step * (dtype(COS) * axis[1] - dtype(SIN) * axis[2]) for axis in thing.axes)
+    across = tuple(step * axis[0] for axis in solid.axes)  # change of the ray from a pixel to the next
+    down = tuple(-step * (dtype(COS) * axis[1] - dtype(SIN) * axis[2]) for axis in solid.axes)
     sides, front, back, inside = [], [], [], []
     for i in range(3):
         side = np.where(eye[i] < 0, dtype(-1), dtype(1))
-        sides.append(side)
-        near, far = (1 / (sign * side * half - eye[i]) for sign in (1, -1))
+        near, far = (sign * side * half - eye[i] for sign in (1, -1))
         inside.append(side * eye[i] <= half)  # the camera lies between both planes of this axis: neither is in front
-        front.append((ray[i] * near, across[i] * near, down[i] * near))
-        back.append((ray[i] * far, across[i] * far, down[i] * far))
-    edge = dtype(OUTSIDE)
-    face = [dtype(OUTSIDE)] * 3  # how far a pixel lies within each face, along the picture
-    for i in range(3):
-        for j in range(3):
-            if i != j:
-                hidden = np.where(inside[i], dtype(OUTSIDE), dtype(0))
-                edge = np.minimum(edge, _distance(front[i], back[j]) + hidden)
-                if inside[j].any():
-                    edge = np.minimum(
-                        edge, _distance(front[i], front[j]) + hidden + np.where(inside[j], dtype(0), dtype(OUTSIDE))
-                    )
-                face[i] = np.minimum(face[i], _distance(front[j], front[i]) + np.where(inside[j], dtype(OUTSIDE), dtype(0)))
+        planes = (1 / np.where(gap == 0, dtype(1e-6), gap) for gap in (near, far))
+        sides.append(side)
+        for found, inverse in zip((front, back), planes):
+            found.append((ray[i] * inverse, across[i] * inverse, down[i] * inverse))
+    edge, face = _edges(front, back, inside, dtype)
     weight = [np.where(no, dtype(0), np.clip(d + dtype(0.5), 0, 1)) for no, d in zip(inside, face)]
     total = weight[0] + weight[1] + weight[2]
     weight = [part / np.maximum(total, dtype(1e-6)) for part in weight]
@@ -153,10 +143,29 @@ def _meet_box(thing, ray, size, dtype):
     depth = 1 / np.maximum(np.minimum(np.minimum(entry[0], entry[1]), entry[2]), dtype(1e-3))
     body = tuple((start + depth * part) / half for start, part in zip(eye, ray))
     mixed = tuple(side * part for side, part in zip(sides, weight))
-    normal = tuple(mixed[0] * thing.axes[0][c] + mixed[1] * thing.axes[1][c] + mixed[2] * thing.axes[2][c] for c in range(3))
-    own = tuple(body[0] * thing.axes[0][c] + body[1] * thing.axes[1][c] + body[2] * thing.axes[2][c] for c in range(3))
-    point = tuple(half * part + start for part, start in zip(own, thing.centre))
+    normal = tuple(mixed[0] * solid.axes[0][c] + mixed[1] * solid.axes[1][c] + mixed[2] * solid.axes[2][c] for c in range(3))
+    own = tuple(body[0] * solid.axes[0][c] + body[1] * solid.axes[1][c] + body[2] * solid.axes[2][c] for c in range(3))
+    point = tuple(half * part + start for part, start in zip(own, solid.centre))
     return np.clip(edge + dtype(0.5), 0, 1), depth, point, normal, body
+
+
+def _edges(front, back, inside, dtype):
+    """How far a pixel lies within the outline of a box, and within each of the faces in front, along the picture, in px.
+
+    It is within where each plane in front is nearer than each one at the back.
+    """
+    if_inside, unless_inside = ([np.where(no == yes, dtype(0), dtype(OUTSIDE)) for no in inside] for yes in (True, False))
+    edge, face = dtype(OUTSIDE), [dtype(OUTSIDE)] * 3
+    for i in range(3):
+        for j in range(3):
+            if i == j:
+                continue
+            edge = np.minimum(edge, _distance(front[i], back[j]) + unless_inside[i])
+            between = _distance(front[i], front[j])
+            if inside[j].any():  # then both planes of j are at the back
+                edge = np.minimum(edge, between + unless_inside[i] + if_inside[j])
+            face[i] = np.minimum(face[i], unless_inside[j] - between)
+    return edge, face
 
 
 def _distance(one, other):
