@@ -324,6 +324,31 @@ def test_the_object_in_front_hides_the_other(clips):
     assert both > 2000
 
 
+def shares(solid, size):
+    """How much of each pixel an object covers `(T, size, size)`; its patch must hold all of it."""
+    surface = surfaces.look_at(solid, size, np.float64)
+    row, column = np.divmod(surface.pixel, size)
+    border = np.ones(row.shape[1:], bool)
+    border[1:-1, 1:-1] = False
+    assert not surface.share[border & (row % (size - 1) > 0) & (column % (size - 1) > 0)].any(), "but at the frame's own border"
+    found = np.zeros((16, size * size))
+    found[np.arange(16)[:, None, None], surface.pixel] = surface.share
+    return found.reshape(16, size, size)
+
+
+@pytest.mark.parametrize("kind", spheres.KINDS)
+def test_outlines_are_as_smooth_as_many_small_pixels_make_them(clips, kind):
+    errors, edges = [], 0
+    for i, k in np.argwhere(clips.states["kind"] == spheres.KINDS.index(kind))[:6]:
+        solid = dict(surfaces.solids(clips.states, i, np.float64))[k]
+        fine = (shares(solid, 512) > 0.5).reshape(16, 64, 8, 64, 8).mean(axis=(2, 4))
+        edge = (fine > 0) & (fine < 1)
+        errors.append(np.abs(shares(solid, 64) - fine)[edge])
+        edges += edge.sum()
+    error = np.concatenate(errors)
+    assert edges > 1000 and error.mean() < 0.025 and error.max() < 0.3, (error.mean(), error.max())
+
+
 def test_masks_are_disjoint_and_are_what_changes_with_an_objects_colour(clips):
     masks = spheres.masks(clips)
     assert masks.dtype == bool and masks.shape == (60, 16, 2, 64, 64)
@@ -408,6 +433,26 @@ def test_shadows_are_dark_soft_and_away_from_the_sun(clips):
     single = np.flatnonzero((clips.states["objects"] == 1) & shadow[:, 0].any(axis=(1, 2)))
     x = np.array([shadow[i, 0].nonzero()[1].mean() + 0.5 for i in single]) - clips.states["pixel_position"][single, 0, 0, 0]
     assert (np.sign(x) == -np.sign(clips.states["light"][single, 0])).all() and len(single) > 15
+
+
+def test_shadows_are_softer_from_higher_up():
+    size = 200
+    x, z = np.meshgrid(np.linspace(-6, 6, size, dtype=np.float32), np.linspace(-6, 6, size, dtype=np.float32))
+    light = tuple(np.float32([0.36, 0.8, 0.48]))
+    turn = tuple(tuple(np.float32(i == j).reshape(1, 1, 1) for j in range(3)) for i in range(3))
+    for is_box in (False, True):
+        soft = []
+        for height in (1, 2, 4):
+            centre = tuple(np.float32(value).reshape(1, 1, 1) for value in (0, height, 0))
+            lit = scene.lit((x, np.float32(0), z), surfaces.Solid(is_box, np.float32(1), centre, turn), light)[0]
+            assert lit.min() == 0 and lit.max() == 1
+            dark = lit < 0.5
+            middle = [x[dark].mean() / height, z[dark].mean() / height]
+            np.testing.assert_allclose(
+                middle, [-0.45, -0.6], atol=0.03, err_msg="where the ray through its centre meets the floor"
+            )
+            soft.append(((lit > 0.02) & (lit < 0.98)).sum())
+        assert soft[0] < 0.6 * soft[1] < 0.6 * soft[2], soft
 
 
 def test_a_ball_is_bright_towards_the_sun(clips):

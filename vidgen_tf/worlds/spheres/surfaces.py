@@ -96,8 +96,8 @@ def look_at(solid, size, dtype=np.float32):
         `Surface`.
     """
     x, y, depth = project(tuple(value.astype(np.float64) for value in solid.centre), size)
-    reach = float(solid.radius) * (1.75 if solid.is_box else 1.05) * size / (2 * HALF_VIEW) / float(depth.min())
-    side = min(size, int(2 * reach) + 4)
+    reach = float(solid.radius) * (1.9 if solid.is_box else 1.12) * size / (2 * HALF_VIEW) / float(depth.min())
+    side = min(size, int(2 * reach) + 5)
     first = [np.clip(np.floor(middle - side / 2), 0, size - side).astype(np.int64) for middle in (x, y)]
     column, row = first[0] + np.arange(side)[None, None, :], first[1] + np.arange(side)[None, :, None]
     ray = rays(column.astype(dtype), row.astype(dtype), size)
