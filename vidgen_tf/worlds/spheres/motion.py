@@ -18,7 +18,9 @@ NEAR, FAR = 2.1, -2.6  # z of the centres of objects
 APART = 2.05  # more than any two objects need side by side, however they are turned
 DURATION = NUM_FRAMES - 1
 
-# Random numbers of a clip, by column.
+LEFT, RIGHT, TOWARDS, AWAY, FALLS = (MOTIONS.index(name) for name in ("left", "right", "towards", "away", "falls"))
+
+# Random numbers of a clip: how many, and from which column on each group of them stands.
 DRAWS = 48
 ATTRIBUTES, ROOM, PLACE, PAIR, SPIN = 2, 12, 17, 27, 34
 
@@ -41,7 +43,7 @@ def simulate(u):
     position = start[:, None] + velocity[:, None] * time  # (N, T, K, 3)
     velocity = np.broadcast_to(velocity[:, None], position.shape).copy()
     for k in range(2):
-        falls = motion[:, k] == MOTIONS.index("falls")
+        falls = motion[:, k] == FALLS
         bounce = np.array(RESTITUTION)[kind[falls, k]]
         position[falls, :, k, 1], velocity[falls, :, k, 1] = _fall(start[falls, k, 1], radius[falls, k], bounce)
     turn = _yaw(u)  # tangent of half of the angle by which a box is turned about the vertical
@@ -92,7 +94,7 @@ def _limit(kind, radius, y, z):
 
 def _lanes(motion, u):
     """Nearest and farthest z `(N, K)` of each object's centre, so that objects that move on their own never touch."""
-    along = (motion == MOTIONS.index("towards")) | (motion == MOTIONS.index("away"))
+    along = (motion == TOWARDS) | (motion == AWAY)
     both = along.all(axis=1)
     room = NEAR - FAR - APART
     share = np.where(along[:, 0] == along[:, 1], 0.5, np.where(along[:, 0], 0.8, 0.2))
@@ -112,13 +114,13 @@ def _alone(kind, motion, radius, u):
     for k in range(2):
         a, b, c, d = u[:, PLACE + 5 * k : PLACE + 5 * k + 4].T
         which, r = motion[:, k], radius[:, k]
-        along = np.where(which == 2, 1.0, np.where(which == 3, -1.0, 0.0))
-        across = np.where(which == 0, -1.0, np.where(which == 1, 1.0, 0.0))
+        along = np.where(which == TOWARDS, 1.0, np.where(which == AWAY, -1.0, 0.0))
+        across = np.where(which == LEFT, -1.0, np.where(which == RIGHT, 1.0, 0.0))
         room = near[:, k] - far[:, k]
         speed = np.minimum((0.75 + 0.25 * a) * room / DURATION, 0.26) * (along != 0)
         z = far[:, k] + (room - speed * DURATION) * b + np.where(along < 0, speed * DURATION, 0.0)
         nearest = z + np.where(along > 0, speed * DURATION, 0.0)
-        falls = which == MOTIONS.index("falls")
+        falls = which == FALLS
         top = top_of_view(z + r) - 1.1 * r
         y = np.where(falls, top - (0.02 + 0.3 * d) * (top - r), r)
         limit = _limit(kind[:, k], r, y, nearest)
@@ -217,7 +219,7 @@ def _rotation(states, turn, u):
     at_first = normalized(np.where((states["kind"] == 0)[..., None], spins[..., :4] - 0.5, _about_y(turn)))  # (N, K, 4)
     position, velocity = states["position"], states["velocity"]
     radius, ball = states["radius"][:, None], (states["kind"] == 0)[:, None]  # (N, 1, K)
-    falls = (states["motion"] == MOTIONS.index("falls"))[:, None]
+    falls = (states["motion"] == FALLS)[:, None]
     moved = position - position[:, :1]
     pace = 0.12 + 0.2 * spins[:, None, :, 4]  # radians per frame of a ball that falls
     time = np.arange(NUM_FRAMES, dtype=np.float64)[None, :, None]
