@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 
 from vidgen_tf.errors import CourseError
-from vidgen_tf.worlds import digits, faces, shapes
+from vidgen_tf.worlds import digits, faces, shapes, spheres
 from vidgen_tf.worlds.corruptions import CORRUPTIONS, MAX_JITTER, UNSEEN_CORRUPTIONS, corrupt
 
-WORLDS = pytest.mark.parametrize("world", ["shapes", "digits"])
+WORLDS = pytest.mark.parametrize("world", ["shapes", "digits", "spheres"])
 
 
 @pytest.fixture(scope="module")
 def clips():
-    return {"shapes": shapes.make(80, seed=101), "digits": digits.make(80, seed=201, split="validation")}
+    return {
+        "shapes": shapes.make(80, seed=101),
+        "digits": digits.make(80, seed=201, split="validation"),
+        "spheres": spheres.make(80, seed=401),
+    }
 
 
 @WORLDS
@@ -146,7 +150,7 @@ def test_what_cannot_be_done_is_refused(clips):
         corrupt(clips["shapes"], "sideways")
     with pytest.raises(CourseError, match="At least two clips"):
         corrupt(clips["shapes"][:1], "spliced")
-    with pytest.raises(CourseError, match="changed in clips of shapes or digits, not of faces"):
+    with pytest.raises(CourseError, match="changed in clips of shapes, spheres or digits, not of faces"):
         corrupt(faces.make(2, seed=0, size=16, num_frames=8), "changed")
     with pytest.raises(CourseError, match="from 0 to 1, got 1.5"):
         corrupt(clips["digits"], "noisy", strength=1.5)

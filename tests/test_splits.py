@@ -1,20 +1,24 @@
 """Held-out attribute combinations: found in every world, and gone from what is learned."""
 
+import re
+
 import numpy as np
 import pytest
 
 from vidgen_tf import splits
-from vidgen_tf.worlds import digits, faces, shapes
+from vidgen_tf.worlds import digits, faces, shapes, spheres
 
 
 @pytest.fixture(scope="module")
 def clips():
-    return {"shapes": shapes.make(600, seed=4), "digits": digits.make(600, seed=4)}
+    return {"shapes": shapes.make(600, seed=4), "digits": digits.make(600, seed=4), "spheres": spheres.make(400, seed=4, size=8)}
 
 
 def test_the_combinations_are_those_that_the_shipped_models_never_saw():
     named = [f"{list(shapes.COLORS)[color]} {shapes.SHAPES[shape]}" for color, shape in splits.HELD_OUT_SHAPES]
     assert named == ["red triangle", "green square", "blue circle"]
+    named = [f"{list(spheres.COLORS)[color]} {spheres.KINDS[kind]}" for color, kind in splits.HELD_OUT_SPHERES]
+    assert named == ["red box", "blue ball"]
     named = [f"{digit} {digits.MOTIONS[motion]}" for digit, motion in splits.HELD_OUT_DIGITS]
     assert named == ["1 up then down", "3 down then up", "5 left then right", "7 right then left"]
 
@@ -30,7 +34,20 @@ def test_captions_tell_which_clips_are_held_out(clips):
         np.testing.assert_array_equal(splits.is_held_out(digits.parse_captions(captions)), expected)
 
 
-@pytest.mark.parametrize("world", [shapes, digits])
+@pytest.mark.parametrize("language", ["captions", "captions_zh"])
+def test_captions_tell_which_clips_of_spheres_are_held_out(clips, language):
+    pairs = {
+        "captions": (r"\bred[a-z ]*box", "blue[a-z ]*ball"),
+        "captions_zh": ("红色(条纹|格子|圆点|)方块", "蓝色(条纹|格子|圆点|)球"),
+    }
+    phrases = [re.split(" and a | with a | behind a |一个", caption) for caption in getattr(clips["spheres"], language)]
+    expected = [any(re.search(pair, phrase) for pair in pairs[language] for phrase in one) for one in phrases]
+    np.testing.assert_array_equal(splits.is_held_out(clips["spheres"].states), expected)
+    parsed = spheres.parse_captions(getattr(clips["spheres"], language))
+    np.testing.assert_array_equal(splits.is_held_out(parsed), expected)
+
+
+@pytest.mark.parametrize("world", [shapes, digits, spheres], ids=lambda world: world.name)
 def test_no_held_out_combination_is_learned_and_each_of_its_values_is(world, clips):
     learned = splits.training_clips(clips[world.name])
     held_out = splits.is_held_out(clips[world.name].states)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from vidgen_tf.datasets import digest
 from vidgen_tf.errors import CourseError
 from vidgen_tf.video import Clip
-from vidgen_tf.worlds import WORLDS, LabelledClips, World, digits, faces, files, shapes, uniforms
+from vidgen_tf.worlds import WORLDS, LabelledClips, World, digits, faces, files, shapes, spheres, uniforms
 from vidgen_tf.worlds.faces.states import sample_states, write_captions
 
 # Every function that makes clips, each at a small size; and the sha256 of five of its clips with captions and states.
@@ -29,6 +30,7 @@ CASES = {
     ),
     "faces": SimpleNamespace(world=faces, make=faces.make, options={"size": 32}),
     "grey-faces": SimpleNamespace(world=faces, make=faces.make, options={"size": 28, "num_frames": 6, "grey": True}),
+    "spheres": SimpleNamespace(world=spheres, make=spheres.make, options={"size": 32}),
 }
 SHA256 = {
     "shapes": "0443323b97b8281704e3df391ebfa820908ec28dfe18daa9e2e5667776afacc6",
@@ -37,6 +39,7 @@ SHA256 = {
     "stochastic": "5528be42fa6d8369ce7634a5bb1c03802aa77cda23c74891bcbd9ea60508c930",
     "faces": "eb4c2ce812c1d8c3254edf78bd11769de97370464c76b4347e3e4286a11ea0ca",
     "grey-faces": "c53c36573840e53206d546518ac9597b7bea3c5d6bd27e2d4f6e472eff2ff3b8",
+    "spheres": "2d4d1124aced39ea1dfc0f8f956376df5ad7b360551ad7caaae7d9064df439d0",
 }
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 quick = settings(max_examples=8, deadline=None, derandomize=True)
@@ -58,7 +61,7 @@ def assert_same(clips, others):
 def test_a_module_keeps_the_protocol(case):
     world = case.world
     assert isinstance(world, World) and WORLDS[world.name] is world
-    assert WORLDS.keys() == {"shapes", "digits", "faces", "files"}
+    assert WORLDS.keys() == {"shapes", "digits", "faces", "spheres", "files"}
     clips = case.make(2, seed=0, **case.options)
     size = case.options["size"]
     assert clips.frames.dtype == np.uint8 and clips.frames.shape[2:4] == (size, size) and clips.world == world.name
@@ -106,7 +109,7 @@ def test_states_render_to_the_frames_that_they_describe(case, seed, start):
 @quick
 @given(seed=seeds, start=starts)
 def test_captions_parse_back_to_the_states_that_they_name(case, seed, start):
-    options = case.options if case.world is shapes else case.options | {"num_frames": 8}
+    options = case.options if case.world in (shapes, spheres) else case.options | {"num_frames": 8}
     clips = case.make(6, seed=seed, start=start, **options)
     english, chinese = (case.world.parse_captions(captions) for captions in (clips.captions, clips.captions_zh))
     states = clips.states
@@ -128,7 +131,7 @@ def test_other_captions_are_refused(case):
             case.world.parse_captions([written, wrong])
 
 
-@pytest.mark.parametrize("world", [shapes, digits, faces])
+@pytest.mark.parametrize("world", [shapes, digits, faces, spheres], ids=lambda world: world.name)
 def test_attributes_name_every_value_that_states_and_captions_have(world):
     clips = labels_of_faces(400, seed=3) if world is faces else world.make(400, seed=3)
     for key, values in world.attributes.items():
@@ -185,7 +188,33 @@ def left_pupil(clips):
     return position, pixel, opened & np.roll(opened, -1, axis=1) & middle
 
 
-TRACKED = {shapes: front_shape, digits: brightest_pixel, faces: left_pupil}
+def middle_of_a_solid(clips):
+    """The point of the object in front that is seen through the pixel at its middle, in each frame anew: a ray is cast, the point
+    turned with the object, and projected again. Positions are the sums of its steps."""
+    states, n, size = clips.states, len(clips), clips.frames.shape[2]
+    k = np.where(states["objects"] == 1, 0, states["position"][..., 2].mean(axis=1).argmax(axis=1))
+    rows = np.arange(n)
+    centre, seen = (np.float64(states[key][rows, :, k]) for key in ("position", "pixel_position"))
+    pixel = np.clip(np.floor(seen), 0, size - 1).astype(int)
+    turns = [Rotation.from_quat(rotation[:, [1, 2, 3, 0]]) for rotation in states["rotation"][rows, :, k]]
+    position = np.zeros_like(seen)
+    for i, turn in enumerate(turns):
+        radius = float(states["radius"][i, k[i]])
+        ray = np.stack(spheres.camera.rays(*np.float64(pixel[i]).T, size), axis=-1)
+        eye, ray = (turn.inv().apply(value) for value in (spheres.camera.EYE - centre[i], ray))  # in the object's own axes
+        if states["kind"][i, k[i]] == 1:
+            planes = np.sort([(-radius - eye) / ray, (radius - eye) / ray], axis=0)
+            depth = planes[0].max(axis=1)
+        else:
+            a, b, c = (ray * ray).sum(axis=1), (eye * ray).sum(axis=1), (eye * eye).sum(axis=1) - radius * radius
+            depth = (-b - np.sqrt(b * b - a * c)) / a
+        point = (eye + depth[:, None] * ray)[:-1]
+        x, y, _ = spheres.camera.project((turn[1:].apply(point) + centre[i, 1:]).T, size)
+        position[i, 1:] = np.cumsum(np.stack([x, y], axis=-1) - (pixel[i, :-1] + 0.5), axis=0)
+    return position, pixel, np.ones((n, centre.shape[1]), bool)
+
+
+TRACKED = {shapes: front_shape, digits: brightest_pixel, faces: left_pupil, spheres: middle_of_a_solid}
 
 
 WRONG = [{"seed": -1}, {"seed": None}, {"seed": 0.5}, {"count": -1}, {"count": 0}, {"count": "3"}, {"start": -1}]
@@ -261,13 +290,14 @@ def test_your_own_clips_name_their_world_as_well():
 def test_worlds_need_no_tensorflow():
     code = (
         "import sys; from vidgen_tf import worlds; worlds.shapes.make(1, seed=0); worlds.faces.make(1, seed=0); "
+        "worlds.spheres.make(1, seed=0); "
         "import vidgen_tf.worlds.corruptions, vidgen_tf.datasets; print({'tensorflow', 'keras'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("world", [digits, shapes], ids=["digits", "shapes"])
+@pytest.mark.parametrize("world", [digits, shapes, spheres], ids=lambda world: world.name)
 def test_clips_for_captions_have_these_captions_and_nothing_else_in_common(world):
     clips = world.make(300, seed=31)
     for states in (clips.states, world.parse_captions(clips.captions)):

@@ -6,9 +6,11 @@ and classifiers included, takes its clips through `training_clips`.
 
 import numpy as np
 
-# (digit, index into digits.MOTIONS), and (index into shapes.COLORS, index into shapes.SHAPES) of any object of a clip.
+# (digit, index into digits.MOTIONS); (index into shapes.COLORS, index into shapes.SHAPES), and the same of spheres.COLORS and
+# spheres.KINDS, of any object of a clip.
 HELD_OUT_DIGITS = ((1, 0), (3, 1), (5, 2), (7, 3))
 HELD_OUT_SHAPES = ((0, 2), (1, 1), (2, 0))  # a red triangle, a green square, a blue circle
+HELD_OUT_SPHERES = ((0, 1), (2, 0))  # a red box, a blue ball
 
 
 def is_held_out(states):
@@ -24,9 +26,10 @@ def is_held_out(states):
         Lake and Baroni, 2018, "Generalization without systematicity: on the compositional skills of sequence-to-sequence
         recurrent networks".
     """
-    if {"color", "shape"} <= states.keys():
-        pairs = [(states["color"] == color) & (states["shape"] == shape) for color, shape in HELD_OUT_SHAPES]
-        return np.any(pairs, axis=(0, 2))  # (pairs, N, K) -> (N,)
+    for noun, held_out in {"shape": HELD_OUT_SHAPES, "kind": HELD_OUT_SPHERES}.items():
+        if {"color", noun} <= states.keys():
+            pairs = [(states["color"] == color) & (states[noun] == value) for color, value in held_out]
+            return np.any(pairs, axis=(0, 2))  # (pairs, N, K) -> (N,)
     if {"digit", "motion"} <= states.keys():
         digit = states["digit"][:, 0]
         return np.any([(digit == d) & (states["motion"] == motion) for d, motion in HELD_OUT_DIGITS], axis=0)

@@ -5,7 +5,7 @@ import itertools
 from ..errors import CourseError
 from .arguments import MAX_COUNT, check_output, filled, number, read_lines, save_clip, seed, whole
 
-DATASETS = ("shapes", "digits", "faces", "faces-32")
+DATASETS = ("shapes", "digits", "faces", "faces-32", "spheres", "spheres-64")
 
 
 def add_parser(commands):

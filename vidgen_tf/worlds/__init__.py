@@ -12,8 +12,8 @@ float sum: their last bit differs between machines.
 from .base import WORLDS, LabelledClips, World, uniforms
 
 # isort: split
-from . import digits, faces, files, shapes
+from . import digits, faces, files, shapes, spheres
 
-WORLDS.update({"shapes": shapes, "digits": digits, "faces": faces, "files": files})
+WORLDS.update({"shapes": shapes, "digits": digits, "faces": faces, "spheres": spheres, "files": files})
 
-__all__ = ["WORLDS", "LabelledClips", "World", "digits", "faces", "files", "shapes", "uniforms"]
+__all__ = ["WORLDS", "LabelledClips", "World", "digits", "faces", "files", "shapes", "spheres", "uniforms"]

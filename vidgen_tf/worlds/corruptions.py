@@ -5,7 +5,6 @@ from scipy.ndimage import gaussian_filter
 
 from ..errors import CourseError
 from .base import WORLDS
-from .shapes import COLORS, SHAPES
 
 CORRUPTIONS = ("clean", "shuffled", "spliced", "changed", "jittery", "flickering", "backwards")  # the video classifiers' labels
 UNSEEN_CORRUPTIONS = ("frozen", "blurred", "noisy")  # of which no classifier has learned
@@ -13,13 +12,14 @@ MAX_JITTER = 3  # px by which a frame is moved, at most
 MAX_FLICKER = 0.3  # share of its brightness by which a frame is off, at most
 MAX_BLUR = 1.0  # px, standard deviation
 MAX_NOISE = 25.5  # standard deviation, in units of uint8
+LOOKS = {"shapes": ("shape", "color"), "spheres": ("texture", "color")}  # attributes that can change while the path stays
 
 
 def corrupt(clips, kind, seed=0, strength=1.0):
     """Corrupts clips in one way.
 
     Args:
-        clips: N `LabelledClips`, at least 2; to be "changed", of shapes or of one digit each.
+        clips: N `LabelledClips`, at least 2; to be "changed", of shapes, of spheres or of one digit each.
         kind: a name in `CORRUPTIONS` or `UNSEEN_CORRUPTIONS`. "shuffled": the frames of each clip in a random order; "spliced": 1
             to 8 frames in a row come from another clip; "changed": the object is another one from a frame in the middle half on,
             on the same path; "jittery": each frame is moved by up to 3 px, what leaves on one side comes in on the other;
@@ -94,7 +94,7 @@ def _rearranged(clips, kind, rng):
 
 
 def _with_other_objects(clips, rng):
-    """The clips' states with another digit, or with another shape in another colour, in place of the first object."""
+    """The clips' states with another digit, or with another shape or texture in another colour, in place of the first object."""
     states = clips.states
     if clips.world == "digits":
         digit = states["digit"][:, 0]
@@ -102,10 +102,11 @@ def _with_other_objects(clips, rng):
         other = np.empty(len(clips), int)
         other[place] = np.roll(place, len(place) // 2)
         return states | {"digit_image": states["digit_image"][other]}
-    if clips.world != "shapes":
-        raise CourseError(f"Objects can be changed in clips of shapes or digits, not of {clips.world}.")
-    step = {key: rng.integers(1, number, len(clips)) for key, number in {"shape": len(SHAPES), "color": len(COLORS)}.items()}
-    shape, color = states["shape"].copy(), states["color"].copy()
-    shape[:, 0] = (shape[:, 0] + step["shape"]) % len(SHAPES)
-    color[:, 0] = (color[:, 0] + step["color"]) % len(COLORS)
-    return states | {"shape": shape, "color": color}
+    if clips.world not in LOOKS:
+        raise CourseError(f"Objects can be changed in clips of shapes, spheres or digits, not of {clips.world}.")
+    numbers = {key: len(WORLDS[clips.world].attributes[key]) for key in LOOKS[clips.world]}
+    step = {key: rng.integers(1, number, len(clips)) for key, number in numbers.items()}
+    changed = {key: states[key].copy() for key in numbers}
+    for key, number in numbers.items():
+        changed[key][:, 0] = (changed[key][:, 0] + step[key]) % number
+    return states | changed
