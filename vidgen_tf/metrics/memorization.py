@@ -9,6 +9,7 @@ from ..errors import CourseError
 THUMBNAIL_SIZE = 8  # px: height and width of the frames by which candidates are found
 NUM_FREQUENCIES = (3, 6, 6)  # of time, y and x, above 0
 NUM_CANDIDATES = 10  # training clips that are compared in full with each clip
+FRAME_STEP = 4  # of the frames in which the best alignment is looked for
 
 
 def nearest_image(images, training_images):
@@ -113,13 +114,17 @@ def nearest_clip(clips, training_clips, *, max_shift=0, max_delay=0, mirrored=Fa
 
 
 def _least_distances(clip, others, max_shift):
-    """Root mean squared difference of a clip `(T, H, W, C)`, moved as it fits best, from middles of others `(K, T, h, w, C)`."""
-    height, width = others.shape[2:4]
-    clip, others = clip.astype(np.float32), others.reshape(len(others), -1).astype(np.float32)
-    moved = np.lib.stride_tricks.sliding_window_view(clip, (height, width), axis=(1, 2))  # (T, dy, dx, C, h, w)
-    moved = np.moveaxis(moved, (0, 3), (2, 5)).reshape((2 * max_shift + 1) ** 2, -1)
-    best = _squared_distances(moved, others).argmin(axis=0)
-    return np.sqrt(np.mean((moved[best] - others) ** 2, axis=1, dtype=np.float64))
+    """Root mean squared difference of a clip `(T, H, W, C)`, moved as it fits best, from middles of others `(K, T, h, w, C)`.
+
+    How it fits best is seen in every `FRAME_STEP`-th frame: of a copy, all frames agree about that.
+    """
+    clip, others = clip.astype(np.float32), others.astype(np.float32)
+    moved = np.lib.stride_tricks.sliding_window_view(clip, others.shape[2:4], axis=(1, 2))  # (T, dy, dx, C, h, w)
+    some = np.moveaxis(moved[::FRAME_STEP], (0, 3), (2, 5)).reshape((2 * max_shift + 1) ** 2, -1)
+    best = _squared_distances(some, others[:, ::FRAME_STEP].reshape(len(others), -1)).argmin(axis=0)
+    fitting = moved[(slice(None), *np.divmod(best, 2 * max_shift + 1))]  # (T, K, C, h, w)
+    error = (np.moveaxis(fitting, (1, 2), (0, 4)) - others) ** 2
+    return np.sqrt(np.mean(error, axis=(1, 2, 3, 4), dtype=np.float64))
 
 
 def _window(shape, max_shift, max_delay):
