@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vidgen_tf.errors import CourseError
-from vidgen_tf.models import classifier, convlstm, dcgan, dit, gan, glo, latent_rnn, simvp, vae, video_classifier
+from vidgen_tf.models import classifier, convlstm, dcgan, dit, gan, glo, latent_rnn, renderer, simvp, vae, video_classifier
 from vidgen_tf.models.base import Config
 
 RNG = np.random.default_rng(0)
@@ -132,6 +132,12 @@ def latent_diffusion(**conditioning):
 
 
 CASES |= {
+    "ball_scene": Case(
+        lambda: renderer.BallScene(renderer.RendererConfig(image_size=6)),
+        np.float32([0, 0.1, 0.2, 0.3]),
+        floats(4, 6, 6, 3),
+        "mse",
+    ),
     "latent_diffusion": latent_diffusion(),
     "text_to_video": latent_diffusion(has_captions=True),
     "scene_layers": latent_diffusion(num_scene_layers=2),
