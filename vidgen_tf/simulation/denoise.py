@@ -5,7 +5,7 @@ import numpy as np
 from .path_tracer import camera_rays, dot, intersect, surface
 
 MIRROR_DEPTH = 3  # mirrors in a row through which `render_features` looks
-SHARPNESS = {"albedo": 12.0, "normals": 4.0, "points": 5.0}  # one over the difference that halves a neighbour's weight, roughly
+SHARPNESS = {"albedo": 6.0, "normals": 2.0, "points": 3.0}  # one over the difference that is too large to average over, roughly
 
 
 def render_features(scene, camera, size, num_samples, seed=0, shutter=(0.0, 0.0)):
