@@ -5,7 +5,7 @@ import pytest
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.simulation import dynamics
-from vidgen_tf.simulation.dynamics import Balls, collide, energy, make_balls, simulate
+from vidgen_tf.simulation.dynamics import Balls, collide, make_balls, simulate, total_energy
 
 GRAVITY = np.array([0.0, -9.81, 0.0])
 BOX = np.array([[0.0, 0.0, 0.0], [2.0, 2.0, 2.0]])
@@ -68,7 +68,7 @@ def test_momentum_and_energy_of_elastic_collisions_in_any_direction():
         balls = make_balls(position, rng.normal(size=(2, 3)), rng.uniform(0.3, 0.4, 2))
         after = collide(balls, 0, 1)
         assert after.mass @ after.velocity == pytest.approx(balls.mass @ balls.velocity)
-        assert energy(after, GRAVITY) == pytest.approx(energy(balls, GRAVITY))
+        assert total_energy(after, GRAVITY) == pytest.approx(total_energy(balls, GRAVITY))
 
 
 def test_friction_keeps_momentum_and_angular_momentum_and_takes_energy():
@@ -85,7 +85,7 @@ def test_friction_keeps_momentum_and_angular_momentum_and_takes_energy():
     assert after.mass @ after.velocity == pytest.approx(balls.mass @ balls.velocity)
     moved = np.linalg.norm(position[0] - position[1]) - 0.6  # they should touch for the arms to meet
     assert angular(after) == pytest.approx(angular(balls), abs=5 * abs(moved) + 1e-9)
-    assert energy(after, GRAVITY) < energy(balls, GRAVITY)
+    assert total_energy(after, GRAVITY) < total_energy(balls, GRAVITY)
     assert np.any(after.spin != balls.spin)
 
 
@@ -138,7 +138,7 @@ def test_elastic_balls_in_a_box_keep_their_energy_through_hundreds_of_impacts():
     rng = np.random.default_rng(3)
     balls = make_balls([[0.5, 1, 0.5], [1.5, 1.2, 0.6], [1, 0.7, 1.4]], 3 * rng.normal(size=(3, 3)), [0.2, 0.25, 0.15])
     states = simulate(balls, np.linspace(0, 20, 401), GRAVITY, BOX)
-    assert energy(states[-1], GRAVITY) == pytest.approx(energy(balls, GRAVITY), rel=1e-9)
+    assert total_energy(states[-1], GRAVITY) == pytest.approx(total_energy(balls, GRAVITY), rel=1e-9)
     for state in states:
         assert np.all(state.position - state.radius[:, None] > -1e-9) and np.all(
             state.position + state.radius[:, None] < 2 + 1e-9

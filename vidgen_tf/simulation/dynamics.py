@@ -266,8 +266,8 @@ def advance(balls, dt, gravity, box, restitution=1.0, friction=0.0):
     rest_speed = 2 * dt * np.sqrt(np.sum(np.square(gravity)))
     left = dt
     for _ in range(MAX_EVENTS):
-        time, i, j, axis, side = _next_impact(balls, acceleration, np.asarray(box, np.float64))
-        balls = _fly(balls, acceleration, min(time, left))
+        time, i, j, axis, side = next_impact(balls, acceleration, np.asarray(box, np.float64))
+        balls = free_flight(balls, acceleration, min(time, left))
         left -= min(time, left)
         if left <= 0:
             return balls
@@ -281,7 +281,7 @@ def advance(balls, dt, gravity, box, restitution=1.0, friction=0.0):
             balls.velocity[i, axis] += left * acceleration[i, axis]
             acceleration[i, axis] = 0
         balls = collide(balls, i, normal=normal, restitution=0 if rests else restitution, friction=friction)
-    return _fly(balls, acceleration, left)
+    return free_flight(balls, acceleration, left)
 
 
 def simulate(balls, times, gravity, box, restitution=1.0, friction=0.0):
@@ -304,7 +304,7 @@ def simulate(balls, times, gravity, box, restitution=1.0, friction=0.0):
     return states
 
 
-def energy(balls, gravity):
+def total_energy(balls, gravity):
     """Kinetic, rotational and potential energy of balls; the potential is 0 at the origin.
 
     Args:
@@ -319,14 +319,33 @@ def energy(balls, gravity):
     return kinetic + rotational - balls.mass @ (balls.position @ np.asarray(gravity))
 
 
-def _fly(balls, acceleration, time):
-    """Free flight: exact parabolas."""
+def free_flight(balls, acceleration, time):
+    """Balls that nothing touches: exact parabolas.
+
+    Args:
+        balls: `Balls`.
+        acceleration: float array `(N, 3)`.
+        time: float, how long they fly.
+
+    Returns:
+        `Balls`.
+    """
     position = balls.position + time * balls.velocity + time**2 / 2 * acceleration
     return dataclasses.replace(balls, position=position, velocity=balls.velocity + time * acceleration)
 
 
-def _next_impact(balls, acceleration, box):
-    """The time until the next impact, a ball, and the other ball, or (with None for it) the axis and side of a wall."""
+def next_impact(balls, acceleration, box):
+    """The next impact of balls in free flight.
+
+    Args:
+        balls: `Balls`.
+        acceleration: float array `(N, 3)`.
+        box: float array `(2, 3)`, the corner with the lowest coordinates and that with the highest.
+
+    Returns:
+        the time until then; the ball; the other ball, or None for a wall; the axis of the wall's normal, 0 to 2; and the wall's
+        side, 0 for the lower one.
+    """
     events = [(np.inf, 0, None, 0, 0)]
     for side in (0, 1):
         outward = 1 - 2 * side
