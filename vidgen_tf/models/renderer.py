@@ -191,7 +191,7 @@ def make_view(config, dtype="float32"):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class BallScene(ConfiguredModel):
-    """A scene whose parameters are weights: light, colour, place and velocity of a ball, found by gradient descent on a clip.
+    """A ball in flight, whose light, colour, place and velocity are weights: a clip trains them.
 
     Args:
         config: `RendererConfig`.
@@ -216,7 +216,7 @@ class BallScene(ConfiguredModel):
         Args:
             times_shape: shape of the times.
         """
-        start = {"light": (0.0, 1.0, 0.5), "color": (0.4, 0.4, 0.4), "position": (0.0, 1.2, 0.0), "velocity": (0.0, 2.0, 0.0)}
+        start = {"light": (0, 1, 0.5), "color": (0.4,) * 3, "position": (0, 1.2, 0), "velocity": (0, 2, 0)}
         for name, values in start.items():
             setattr(self, name, self.add_weight((3,), "zeros", name=name))
             getattr(self, name).assign(values)

@@ -36,7 +36,7 @@ def render_features(scene, camera, size, num_samples, seed=0, shutter=(0.0, 0.0)
 
 
 def denoise(radiance, features, radius=5):
-    """Averages each pixel with neighbours that show the same surface: a joint bilateral filter on the light, albedo apart.
+    """Averages the light of neighbours that show the same surface: a joint bilateral filter, albedo apart.
 
     Args:
         radiance: float array `(height, width, 3)`.

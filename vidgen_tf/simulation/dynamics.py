@@ -138,10 +138,11 @@ def integrate(method, position, velocity, acceleration, dt, num_steps):
 
 
 def time_of_impact(position, velocity, distance):
-    """When a point that moves uniformly first comes within a distance of the origin: continuous collision detection.
+    """When a point that moves uniformly first comes within a distance of the origin.
 
-    For two balls give the difference of their positions, that of their velocities, and the sum of their radii. The result is
-    exact under gravity too, which pulls both alike and so leaves the difference moving uniformly.
+    This is continuous collision detection. For two balls give the difference of their positions, that of their velocities, and
+    the sum of their radii. The result is exact under gravity too, which pulls both alike and so leaves the difference moving
+    uniformly.
 
     Args:
         position: float array `(..., 3)`.
@@ -208,7 +209,7 @@ def contact_impulse(velocity, spin_velocity, normal, inverse_mass, restitution, 
     normal_impulse = -(1 + restitution) * approach / inverse_mass
     slip = velocity - approach * normal + spin_velocity
     slip_speed = np.sqrt(slip @ slip)
-    sticking = slip_speed / (inverse_mass * (1 + 1 / INERTIA))  # the impulse that ends all slip; solid balls turn as well
+    sticking = slip_speed / (inverse_mass * (1 + 1 / INERTIA))  # ends all slip; solid balls turn as well
     tangential = min(sticking, friction * normal_impulse)
     return normal_impulse * normal - (tangential / slip_speed * slip if slip_speed > 0 else 0)
 
@@ -234,7 +235,7 @@ def collide(balls, i, j=None, normal=None, restitution=1.0, friction=0.0):
     velocity = balls.velocity[i] - sum(balls.velocity[k] for k in others)
     if velocity @ normal >= 0:
         return balls
-    arms = {i: -balls.radius[i] * normal} | {k: balls.radius[k] * normal for k in others}  # from centre to contact
+    arms = {i: -balls.radius[i] * normal} | {k: balls.radius[k] * normal for k in others}  # to the contact
     spin_velocity = np.cross(balls.spin[i], arms[i]) - sum(np.cross(balls.spin[k], arms[k]) for k in others)
     inverse_mass = sum(1 / balls.mass[k] for k in arms)
     impulse = contact_impulse(velocity, spin_velocity, normal, inverse_mass, restitution, friction)
@@ -246,7 +247,7 @@ def collide(balls, i, j=None, normal=None, restitution=1.0, friction=0.0):
 
 
 def advance(balls, dt, gravity, box, restitution=1.0, friction=0.0):
-    """A time step that misses no collision: free flight to the next impact, an impulse, and so on until the step is over.
+    """A time step that misses no collision: free flight to the next impact, an impulse, and so on.
 
     Between impacts the flight is a parabola, which is exact. A ball that meets a wall slower than gravity makes it within the
     step stops bouncing and is carried by the wall for the rest of the step.
@@ -277,7 +278,7 @@ def advance(balls, dt, gravity, box, restitution=1.0, friction=0.0):
         normal = np.zeros(3)
         normal[axis] = 1 - 2 * side
         rests = abs(balls.velocity[i, axis]) < rest_speed and acceleration[i] @ normal < 0
-        if rests:  # the wall's push against gravity, for the rest of the step, is one impulse; friction follows from it
+        if rests:  # the wall's push against gravity is one impulse, and friction follows from it
             balls.velocity[i, axis] += left * acceleration[i, axis]
             acceleration[i, axis] = 0
         balls = collide(balls, i, normal=normal, restitution=0 if rests else restitution, friction=friction)

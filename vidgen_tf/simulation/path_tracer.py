@@ -274,7 +274,7 @@ def surface(scene, points, index, directions):
 
 
 def cosine_directions(normals, rng):
-    """Random directions about normals, with a density of cos(angle) / pi: a unit vector added to the normal.
+    """Random directions about normals, of density cos(angle) / pi: the normal plus a random unit vector.
 
     Args:
         normals: float array `(3, N)`.
@@ -318,7 +318,7 @@ def light_directions(light, points, rng):
 
 
 def direct_light(scene, points, normals, rng):
-    """Light that lamps send straight to points, by one random shadow ray to each lamp (next-event estimation).
+    """Light that lamps send straight to points, by a random shadow ray to each (next-event estimation).
 
     Args:
         scene: `Scene`.
@@ -338,7 +338,7 @@ def direct_light(scene, points, normals, rng):
     return total
 
 
-def trace(scene, origins, directions, rng, max_bounces=32, use_light_sampling=True, roulette_start=2, offset=OFFSET):
+def trace(scene, origins, directions, rng, max_bounces=32, use_light_sampling=True, roulette_start=2):
     """Radiance that comes back along rays, by one random path for each.
 
     Args:
@@ -350,7 +350,6 @@ def trace(scene, origins, directions, rng, max_bounces=32, use_light_sampling=Tr
         use_light_sampling: bool, next-event estimation: a shadow ray to each lamp at each diffuse bounce. Without it a lamp
             gives light only to paths that run into it.
         roulette_start: int, the bounce from which on Russian roulette ends weak paths; None for never.
-        offset: float, by which a ray starts above the surface that it leaves.
 
     Returns:
         float32 array `(3, N)`.
@@ -370,7 +369,8 @@ def trace(scene, origins, directions, rng, max_bounces=32, use_light_sampling=Tr
         index, ray, throughput, directions = index[keep], ray[keep], throughput[:, keep], directions[:, keep]
         points = origins[:, keep] + distance[keep] * directions
         normals, albedo = surface(scene, points, index, directions)
-        points, throughput, mirror = points + np.float32(offset) * normals, throughput * albedo, is_mirror[index]
+        points, throughput = points + np.float32(OFFSET) * normals, throughput * albedo
+        mirror = is_mirror[index]
         if bounce == max_bounces or not len(ray):
             return radiance
         if use_light_sampling:
@@ -382,12 +382,13 @@ def trace(scene, origins, directions, rng, max_bounces=32, use_light_sampling=Tr
             survival = np.clip(throughput.max(axis=0), 0, np.float32(MAX_SURVIVAL))
             alive = np.flatnonzero(rng.random(len(ray), np.float32) < survival)
             throughput = throughput[:, alive] / survival[alive]
-            ray, origins, directions, sees_lamps = ray[alive], origins[:, alive], directions[:, alive], sees_lamps[alive]
+            ray, sees_lamps = ray[alive], sees_lamps[alive]
+            origins, directions = origins[:, alive], directions[:, alive]
     return radiance
 
 
 def render(scene, camera, size, num_samples, seed=0, shutter=(0.0, 0.0), clamp=None, **options):
-    """A picture: the mean over random paths, which pass anywhere in their pixel and at any moment of the exposure.
+    """A picture: the mean over random paths, anywhere in their pixel and at any moment of the exposure.
 
     Args:
         scene: `Scene`, or a function of time that returns one.
