@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from vidgen_tf.errors import CourseError
-from vidgen_tf.models import classifier, convlstm, dcgan, dit, gan, glo, latent_rnn, simvp, vae, video_classifier, video_gan
+from vidgen_tf.models import classifier, convlstm, dcgan, dit, gan, glo, latent_rnn, renderer, simvp, vae, video_classifier
+from vidgen_tf.models import video_gan as video_gans
 from vidgen_tf.models.base import Config
 
 RNG = np.random.default_rng(0)
@@ -70,7 +71,7 @@ def arrays(outputs):
 
 GLO = glo.GLOConfig(latent_dim=3, hidden_dims=(8,), image_size=4, num_frames=4)
 MLP_GAN = gan.MLPGANConfig(latent_dim=4, hidden_dims=(8, 6), image_size=6)
-VIDEO_GAN = video_gan.VideoGANConfig(
+VIDEO_GAN = video_gans.VideoGANConfig(
     content_dim=3, motion_dim=2, noise_dim=2, hidden_dim=4, num_classes=2, num_frames=4, filters=(4,), channels=1
 )
 DCGAN = dcgan.DCGANConfig(latent_dim=4, filters=(6, 4))
@@ -93,7 +94,7 @@ CASES = {
     "glo": Case(lambda: glo.GLO(4, GLO), np.arange(4), floats(4, 4, 4, 3), "mse"),
     "mlp_gan": Case(mlp_gan, floats(4, 6, 6, 1), **ADVERSARIAL),
     "video_gan": Case(
-        lambda: video_gan.VideoGAN(VIDEO_GAN, seed=2),
+        lambda: video_gans.VideoGAN(VIDEO_GAN, seed=2),
         floats(4, 4, 8, 8, 1),
         np.array([0, 1, 1, 0]),
         **ADVERSARIAL | {"inputs": [floats(4, 3), floats(4, 4, 2), np.array([0, 1, 1, 0]), np.array([[0, 2, 3]] * 4)]},
@@ -141,6 +142,12 @@ def latent_diffusion(**conditioning):
 
 
 CASES |= {
+    "ball_scene": Case(
+        lambda: renderer.BallScene(renderer.RendererConfig(image_size=6)),
+        np.float32([0, 0.1, 0.2, 0.3]),
+        floats(4, 6, 6, 3),
+        "mse",
+    ),
     "latent_diffusion": latent_diffusion(),
     "text_to_video": latent_diffusion(has_captions=True),
     "scene_layers": latent_diffusion(num_scene_layers=2),
