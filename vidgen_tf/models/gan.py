@@ -103,8 +103,8 @@ def gradient_penalty(discriminator, frames):
     """Squared norm of the gradient of a discriminator's logit with respect to its input, batch mean.
 
     Args:
-        discriminator: `keras.Model` from images to logits, or any function of images and `training`.
-        frames: float `(B, H, W, C)`, or clips `(B, T, H, W, C)`.
+        discriminator: `keras.Model` from images to logits.
+        frames: float `(B, H, W, C)`.
 
     Returns:
         float scalar, at least 0.
@@ -116,7 +116,7 @@ def gradient_penalty(discriminator, frames):
         tape.watch(frames)
         logits = ops.sum(discriminator(frames, training=True))
     gradient = tape.gradient(logits, frames)  # (B, H, W, C)
-    return ops.mean(ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape)))))
+    return ops.mean(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
 
 
 def real_and_fake_logits(discriminator, real, fake, training=True):

@@ -29,7 +29,7 @@ class VideoGANConfig(Config):
     hidden_dim: int = 64  # of the recurrent network
     num_classes: int = 1  # motions that can be asked for
     num_frames: int = 16  # of a clip
-    num_shown_frames: int = 3  # of a clip, those that are rendered and judged in a training step
+    num_shown_frames: int = 3  # of a clip, those that a training step renders and shows the discriminators
     filters: tuple[int, ...] = (128, 64, 32)  # channels at 4x4, 8x8, ...; reversed in the discriminators
     channels: int = 3
 
@@ -65,21 +65,39 @@ class PerFrame(layers.Layer):
         self.network = network
 
     def call(self, x, training=None):
-        """Frames stand in the batch axis while the network sees them."""
+        """The network's outputs; frames stand in the batch axis while it sees them."""
         outputs = self.network(ops.reshape(x, (-1, *x.shape[2:])), training=training)  # (B, K, ...) -> (B*K, ...)
         return ops.reshape(outputs, (-1, ops.shape(x)[1], *outputs.shape[1:]))
 
     def compute_output_shape(self, input_shape):
-        """The shape of the output."""
+        """The shape of the output.
+
+        Args:
+            input_shape: tuple `(B, K, ...)`.
+
+        Returns:
+            tuple `(B, K, ...)`.
+        """
         return (*input_shape[:2], *self.network.output_shape[1:])
 
     def get_config(self):
-        """The constructor's arguments, as Keras writes them into a file."""
+        """The constructor's arguments, as Keras writes them into a file.
+
+        Returns:
+            dict.
+        """
         return super().get_config() | {"network": keras.saving.serialize_keras_object(self.network)}
 
     @classmethod
     def from_config(cls, config):
-        """The layer that `get_config` described."""
+        """A new layer from what `get_config` returned.
+
+        Args:
+            config: dict.
+
+        Returns:
+            `PerFrame`.
+        """
         return cls(keras.saving.deserialize_keras_object(config.pop("network")), **config)
 
 
@@ -192,7 +210,7 @@ class VideoGAN(AdversarialModel):
 
     Args:
         config: `VideoGANConfig`.
-        discriminators: tuple of names in `DISCRIMINATORS`: what the generator is judged by.
+        discriminators: tuple of names in `DISCRIMINATORS`: which of them the generator is trained against.
         gamma: float, weight of the R1 and R2 penalties of each discriminator; 0 leaves them out.
         penalty_stride: int; the penalties use every `penalty_stride`-th clip of a batch.
         ema_decay: float in [0, 1), decay per step of the exponential moving average (EMA).
@@ -289,12 +307,16 @@ class VideoGAN(AdversarialModel):
         if not self.gamma:
             return 0.0
         part = slice(None, None, self.penalty_stride)
+        shape = real.shape[1:]
 
-        def logit(frames, training):
+        def logit(rows, training):
+            frames = ops.reshape(rows, (-1, *shape))
             logits = self.discriminator([frames, index[part], label[part]], training=training)
             return sum(ops.sum(each, axis=-1) for each in logits.values())
 
-        return self.gamma / 2 * sum(gradient_penalty(logit, frames[part]) for frames in (real, fake))
+        # (B, K, H, W, C) -> (B, K*H, W, C): frames below one another, as the penalty of pictures wants them
+        rows = [ops.reshape(frames[part], (-1, shape[0] * shape[1], *shape[2:])) for frames in (real, fake)]
+        return self.gamma / 2 * sum(gradient_penalty(logit, one) for one in rows)
 
     def train_step(self, data):
         """One step of the discriminators, then one of the generator; neither changes the other's weights.

@@ -66,7 +66,7 @@ def _shade(solid, surface, light, others, color, texture, scale):
     """Colour of a surface as light, three arrays `(T, P, P)`: Lambert's law, the sky, and a highlight on balls."""
     facing = np.maximum(dot(surface.normal, light), 0)
     for other in others:
-        facing = facing * lit(surface.point, other, light)
+        facing = facing * sunlight(surface.point, other, light)
     above = np.clip(surface.point[1] / (F(1.5) * solid.radius), 0, 1)
     sky = (F(0.72) + F(0.28) * surface.normal[1]) * (F(0.55) + F(0.45) * above)  # less light from below, and near the floor
     mix = _texture(texture, surface.body, scale)
@@ -106,7 +106,7 @@ def _texture(texture, body, scale):
     return np.clip((F(0.46) - off) * scale + F(0.5), 0, 1)
 
 
-def lit(point, solid, light):
+def sunlight(point, solid, light):
     """How much of the sun reaches points, past an object: soft shadows, the softer the further the object is.
 
     Args:
@@ -159,7 +159,7 @@ def _lit_room(floor, wall, light, objects, size):
     direct = (is_floor * light[1] + is_wall * (F(0.15) + light[2])) * pool
     sun, sky = F(1), F(1)
     for solid in objects:
-        sun = sun * lit(point, solid, light)
+        sun = sun * sunlight(point, solid, light)
         sky = sky * _open_sky(point, is_floor, is_wall, solid)
     sun = sun * direct
     sky = sky * pool
