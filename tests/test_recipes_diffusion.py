@@ -116,8 +116,11 @@ def test_extra_clips_are_for_long_trainings(name, monkeypatch):
     )
     assert len(few["z_mean"]) < len(more["z_mean"])
     if module is diffusion:
-        assert len(few["z_mean"]) == 40 * recipe.config.num_scene_layers
-        assert len(more["z_mean"]) == 70 * recipe.config.num_scene_layers
+        dataset = recipe.dataset[0]
+        stored, extra = datasets.load(dataset, "train", 40), datasets.DRAWN[f"more-{dataset}"].make("train", 0, 30)
+        counts = [np.sum(~is_held_out(clips.states)) for clips in (stored, extra)]
+        assert len(few["z_mean"]) == counts[0] * recipe.config.num_scene_layers
+        assert len(more["z_mean"]) == sum(counts) * recipe.config.num_scene_layers
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -139,7 +142,7 @@ def test_no_held_out_combination_is_learned_from_and_each_part_of_it_is(monkeypa
     states = digits.parse_captions([caption for caption in captions if "then" in caption])
     assert not is_held_out(states).any() and set(states["digit"][:, 0]) == set(range(10))
     assert z_mean.shape == z_log_var.shape == (len(tokens), 16, 32)
-    assert sum(caption.endswith("is moving .") for caption in captions) == 40
+    assert 20 < sum(caption.endswith("is moving .") for caption in captions) <= 40, "some move nearly as is held out"
     assert sum(caption.startswith("数字") for caption in captions) == len(captions) / 2
     seen = datasets.load("digits", "train", 400)
     kept = np.flatnonzero(~is_held_out(seen.states))
@@ -169,10 +172,11 @@ def test_scene_layers_are_examples_with_their_own_phrase_first():
 
 
 def test_an_autoencoder_learns_whole_frames_or_single_objects():
-    clips = datasets.load("shapes", "train", 20)
-    np.testing.assert_array_equal(text_to_video.autoencoder_frames(clips, 1), clips.frames.reshape(-1, 32, 32, 3))
-    two = int(np.sum(clips.states["objects"] == 2))
+    clips = datasets.load("shapes", "train", 30)
+    learned = clips[~is_held_out(clips.states)]
+    np.testing.assert_array_equal(text_to_video.autoencoder_frames(clips, 1), learned.frames.reshape(-1, 32, 32, 3))
+    two = int(np.sum(learned.states["objects"] == 2))
     frames = text_to_video.autoencoder_frames(clips, 2)
-    assert 0 < two < 20 and frames.shape == ((20 + two) * 16, 32, 32, 3)
+    assert 0 < two < len(learned) < 30 and frames.shape == ((len(learned) + two) * 16, 32, 32, 3)
     plain = (frames == shapes.BACKGROUND).all(axis=-1).mean(axis=(1, 2))
     assert plain.min() > 0.5 and plain.max() < 1, "one object in each frame"
