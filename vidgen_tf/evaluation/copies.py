@@ -21,7 +21,7 @@ class TrainingClips:
     """
 
     def __init__(self, dataset, drawn=None):
-        self.dataset, self.drawn = dataset, drawn or {}
+        self.dataset, self.drawn, self._blocks = dataset, drawn or {}, None
 
     @classmethod
     def of(cls, record):
@@ -37,7 +37,12 @@ class TrainingClips:
         return cls(DIGIT_IMAGES if record["reference"] == DIGIT_IMAGES else name, record["drawn"])
 
     def __iter__(self):
-        """Yields uint8 `(M, T, H, W, C)`."""
+        """Yields uint8 `(M, T, H, W, C)`; to draw clips again takes longer than to keep them."""
+        if self._blocks is None:
+            self._blocks = list(self._load())
+        return iter(self._blocks)
+
+    def _load(self):
         if self.dataset == DIGIT_IMAGES:
             yield digits.images("train")[0][:, None]
             return

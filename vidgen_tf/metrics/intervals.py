@@ -63,8 +63,8 @@ def mean_estimate(values, clusters=None, seed=0):
     if is_share and mean in (0.0, 1.0):
         return Estimate(mean, len(values), max(mean - 3 / count, 0.0), min(mean + 3 / count, 1.0))
     sums, sizes = np.bincount(cluster, values), np.bincount(cluster)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=NUM_RESAMPLES)
-    low, high = np.quantile((drawn @ sums) / (drawn @ sizes), QUANTILES)
+    drawn = np.random.default_rng(seed).integers(count, size=(NUM_RESAMPLES, count))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), QUANTILES)
     return Estimate(mean, len(values), float(low), float(high))
 
 
