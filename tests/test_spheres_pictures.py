@@ -237,7 +237,7 @@ def test_shadows_are_softer_from_higher_up():
         soft = []
         for height in (1, 2, 4):
             centre = tuple(np.float32(value).reshape(1, 1, 1) for value in (0, height, 0))
-            lit = scene.lit((x, np.float32(0), z), surfaces.Solid(is_box, np.float32(1), centre, turn), light)[0]
+            lit = scene.sunlight((x, np.float32(0), z), surfaces.Solid(is_box, np.float32(1), centre, turn), light)[0]
             assert lit.min() == 0 and lit.max() == 1
             dark = lit < 0.5
             middle = [x[dark].mean() / height, z[dark].mean() / height]

@@ -90,7 +90,12 @@ def make_captioned(states, *, seed, size=32):
 
     Returns:
         `LabelledClips` as of `make`, whose captions are those of the states.
+
+    Raises:
+        CourseError: two objects of one colour, which no clip of this world shows; or an impossible seed or size.
     """
+    if ((states["objects"] == 2) & (states["color"][:, 0] == states["color"][:, 1])).any():
+        raise CourseError("Two objects of a clip differ in colour: no clip can show two of one.")
     draws = uniforms(seed, 0, len(states["objects"]), DRAWS)
     two, color = states["objects"] == 2, np.maximum(states["color"], 0)
     draws[:, 0], draws[:, 1] = np.where(two, 0.75, 0.25), np.where(states["motion"][:, 0] == MOTIONS.index("collides"), 0.1, 0.6)
