@@ -112,6 +112,7 @@ WHOLE = {
     "config": {},
     "dataset": {},
     "date": "",
+    "drawn": {},
     "evaluation": "",
     "file": "a.weights.h5",
     "machine": "",
