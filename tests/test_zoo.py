@@ -228,8 +228,9 @@ def test_the_scores_of_a_shipped_model_are_measured_again(name):
     found = scores.evaluate_trained(zoo.load(name), record)
     assert found.keys() == record["scores"].keys()
     for key, value in found.items():
-        # a free rollout of a hundred frames carries rounding on: two in a thousand clips end differently on another processor
-        assert value == pytest.approx(record["scores"][key], rel=0.02, abs=0.005), key
+        # a free rollout of a hundred frames carries rounding on: one clip in a hundred may end differently on another processor
+        near = 0.02 if key.endswith("_100") else 0.005
+        assert value == pytest.approx(record["scores"][key], rel=0.02, abs=near), key
 
 
 @pytest.mark.slow
