@@ -245,7 +245,9 @@ def test_the_shares_of_a_shipped_video_model_are_measured_again_on_fewer_clips(n
     found = scores.evaluate_trained(zoo.load(name), record)
     assert found.keys() == record["scores"].keys() and all(np.isfinite(value) for value in found.values())
     for key in found:
-        if key.endswith(("_accuracy", "_accuracy_reconstruction", "_share")):
+        if key == "memorized_share":
+            assert found[key] <= 0.3, "of 20 clips, two searches call two copies by chance"
+        elif key.endswith(("_accuracy", "_accuracy_reconstruction")):
             share = np.clip(record["scores"][key], 0.02, 0.98)
             assert found[key] == pytest.approx(share, abs=3 * np.sqrt(share * (1 - share) / 100) + 0.02), key
 
