@@ -10,6 +10,7 @@ THUMBNAIL_SIZE = 8  # px: height and width of the frames by which candidates are
 NUM_FREQUENCIES = (3, 6, 6)  # of time, y and x, above 0
 NUM_CANDIDATES = 10  # training clips that are compared in full with each clip
 FRAME_STEP = 4  # of the frames in which the best alignment is looked for
+BLOCK = 50  # clips whose frequencies are computed at once, so that they stay in the cache
 
 
 def nearest_image(images, training_images):
@@ -154,7 +155,8 @@ class _Candidates:
 
     def add(self, queries, descriptors, first):
         """Compares the clips' descriptors, one array for each start, with those of training clips number `first` and on."""
-        distance = np.minimum.reduce([_squared_distances(query, descriptors) for query in queries])
+        distance = _squared_distances(np.concatenate(queries), descriptors)
+        distance = distance.reshape(len(queries), -1, len(descriptors)).min(axis=0)  # (starts * N, M) -> (N, M)
         index = np.broadcast_to(first + np.arange(len(descriptors)), distance.shape)
         distance, index = (np.concatenate(pair, axis=1) for pair in ((self.distance, distance), (self.index, index)))
         chosen = np.argpartition(distance, NUM_CANDIDATES - 1, axis=1)[:, :NUM_CANDIDATES]
@@ -163,13 +165,25 @@ class _Candidates:
 
 def _amplitudes(clips):
     """Amplitudes of the lowest frequencies of each clip in time, y and x, as one row of float32."""
-    x = np.moveaxis(clips, -1, 1).astype(np.float32)  # (N, T, H, W, C) -> (N, C, T, H, W)
-    for axis, most in zip((4, 3, 2), NUM_FREQUENCIES[::-1]):
-        length = x.shape[axis]
-        number = np.arange(0 if axis == 4 else -most, most + 1)  # of a real signal, half of one axis says all
-        wave = np.exp(-2j * np.pi * np.outer(np.arange(length), number) / length).astype(np.complex64)
+    return np.concatenate([_block_amplitudes(clips[first : first + BLOCK]) for first in range(0, len(clips), BLOCK)])
+
+
+def _block_amplitudes(clips):
+    count, times, height, width, channels = clips.shape
+    x = np.moveaxis(clips, 3, -1).astype(np.float32, order="C")  # (N, T, H, W, C) -> (N, T, H, C, W)
+    wave = _wave(width, np.arange(NUM_FREQUENCIES[2] + 1))  # of a real signal, half of one axis says all
+    x = (x.reshape(-1, width) @ wave.real) + 1j * (x.reshape(-1, width) @ wave.imag)
+    for axis, length, most in ((2, height, NUM_FREQUENCIES[1]), (1, times, NUM_FREQUENCIES[0])):
+        if axis == 2:
+            x = x.reshape(count, times, height, -1)
+        wave = _wave(length, np.arange(-most, most + 1))
         x = np.moveaxis(np.moveaxis(x, axis, -1) @ wave, -1, axis)
-    return np.abs(x).reshape(len(x), -1)
+    return np.abs(x).reshape(count, -1)
+
+
+def _wave(length, frequencies):
+    """Complex waves `(length, K)` of whole numbers of periods."""
+    return np.exp(-2j * np.pi * np.outer(np.arange(length), frequencies) / length).astype(np.complex64)
 
 
 def _checked(items, training_items, what, axes):
