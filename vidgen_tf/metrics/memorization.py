@@ -169,7 +169,7 @@ def _amplitudes(clips):
 
 
 def _block_amplitudes(clips):
-    count, times, height, width, channels = clips.shape
+    count, times, height, width = clips.shape[:4]
     x = np.moveaxis(clips, 3, -1).astype(np.float32, order="C")  # (N, T, H, W, C) -> (N, T, H, C, W)
     wave = _wave(width, np.arange(NUM_FREQUENCIES[2] + 1))  # of a real signal, half of one axis says all
     x = (x.reshape(-1, width) @ wave.real) + 1j * (x.reshape(-1, width) @ wave.imag)
