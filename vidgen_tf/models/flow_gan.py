@@ -29,14 +29,14 @@ class FlowGANConfig(Config):
     motion_dim: int = 8  # numbers that say how a frame of the driving clip differs from its first one
     driving_size: int = 32  # height and width of the driving clip's grey frames, px
     encoder_filters: tuple[int, ...] = (16, 32, 48)  # of the motion encoder; each halves the driving frames
-    discriminator_filters: tuple[int, ...] = (48, 32, 24, 16)  # each halves the frames, from the last to the first
+    discriminator_filters: tuple[int, ...] = (48, 32, 24, 16)  # each halves the frames, the last first
     use_flow: bool = True  # False: the same network without flow and mask; its residual image is the frame
     l1_weight: float = 50.0  # of the mean absolute error of the frames
     smoothness_weight: float = 0.2  # of the total variation of the flow
     mask_weight: float = 0.5  # of the share of pixels that are not fetched
     adversarial_weight: float = 1.0  # of the loss against the discriminator; 0 trains by the others alone
     gamma: float = 1.0  # of the R1 and R2 penalties of the discriminator
-    penalty_stride: int = 4  # the penalties use every so-manieth image of a batch
+    penalty_stride: int = 4  # the penalties use every image of a batch for 1, every fourth for 4
     ema_decay: float = 0.99  # per step, of the exponential moving average of the generator's weights
 
     def __post_init__(self):
@@ -47,7 +47,7 @@ class FlowGANConfig(Config):
 
 
 def build_motion_encoder(config):
-    """How a driving clip has moved: the difference of two codes, of one of its frames and of its first frame.
+    """How a driving clip has moved: the difference of the codes of two of its frames.
 
     A network reads each frame alone. What both frames share, the look of the person that moves, drops out of the difference to
     first order; and a clip that stands still has the code 0.
@@ -94,16 +94,18 @@ def build_flow_generator(config):
     frame = keras.Input((config.image_size, config.image_size, config.channels), name="first_frame")
     driving = keras.Input((2, config.driving_size, config.driving_size, 1), name="driving")
     code = build_motion_encoder(config)(driving)
-    x = expand(contract(frame, config.filters, first_stride=2), code)  # (B, H, W, C) -> (B, H/2, W/2, filters[0])
+    x = expand(contract(frame, config.filters, first_stride=2), code)  # (B, H, W, C) -> (B, H/2, W/2, F)
     detail = layers.Conv2D(16, 3, padding="same", activation="leaky_relu")(layers.UpSampling2D()(x))
-    residual = layers.Conv2D(config.channels, 3, padding="same", activation="tanh", dtype="float32", name="residual")(detail)
+    output_layer = {"padding": "same", "dtype": "float32"}
+    residual = layers.Conv2D(config.channels, 3, activation="tanh", **output_layer)(detail)
     if not config.use_flow:
         return keras.Model([frame, driving], {"frame": residual}, name="generator")
-    moves = layers.Conv2D(3, 3, padding="same", kernel_initializer="zeros", dtype="float32")(x)
-    moves = layers.UpSampling2D(interpolation="bilinear", dtype="float32")(moves)  # (B, H/2, W/2, 3) -> (B, H, W, 3)
+    moves = layers.Conv2D(3, 3, kernel_initializer="zeros", **output_layer)(x)
+    moves = layers.UpSampling2D(interpolation="bilinear", dtype="float32")(moves)  # -> (B, H, W, 3)
     flow, mask = moves[..., :2], ops.sigmoid(moves[..., 2:] + 2.0)  # at first nearly all is fetched
     output = mask * Warp(dtype="float32")(frame, flow) + (1 - mask) * residual
-    return keras.Model([frame, driving], {"frame": output, "flow": flow, "mask": mask, "residual": residual}, name="generator")
+    parts = {"frame": output, "flow": flow, "mask": mask, "residual": residual}
+    return keras.Model([frame, driving], parts, name="generator")
 
 
 def choose_frames(clips, driving, seed):
@@ -163,6 +165,26 @@ def build_pair_discriminator(config):
     return build_dcgan_discriminator(sizes)
 
 
+def discriminator_step(gan, real, fake):
+    """One step of a GAN's discriminator, which leaves the generator alone.
+
+    Args:
+        gan: compiled `FlowGAN`.
+        real: float `(B, H, W, 2 * channels)`, frames to animate with the frames that should come out.
+        fake: the same with generated frames.
+
+    Returns:
+        float scalar, the discriminator's loss.
+    """
+    weights, config = gan.discriminator.trainable_variables, gan.config
+    with tf.GradientTape() as tape:
+        d_loss, _ = rpgan_losses(*real_and_fake_logits(gan.discriminator, real, fake))
+        penalty = r1_r2_penalty(gan.discriminator, real, fake, config.gamma, config.penalty_stride)
+        total = gan.d_optimizer.scale_loss(d_loss + penalty)
+    gan.d_optimizer.apply(tape.gradient(total, weights), weights)
+    return d_loss
+
+
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class FlowGAN(AdversarialModel):
     """A flow-based GAN that animates a frame, with a moving average of the generator's weights.
@@ -211,27 +233,23 @@ class FlowGAN(AdversarialModel):
         Returns:
             dict of float: "loss", "d_loss", "g_loss", the generator's adversarial loss, and "l1_loss".
         """
-        config, weights = self.config, self.discriminator.trainable_variables
         inputs, target = choose_frames(self.unpack_real(data), data[1], self.seed_generator)
-        with tf.GradientTape() as g_tape:
+        with tf.GradientTape() as tape:
             parts = self.generator(inputs, training=True)
             real, fake = (ops.concatenate([inputs[0], frame], axis=-1) for frame in (target, parts["frame"]))
-            with tf.GradientTape() as d_tape:  # the discriminator's step
-                given = ops.stop_gradient(fake)
-                d_loss, _ = rpgan_losses(*real_and_fake_logits(self.discriminator, real, given))
-                penalty = r1_r2_penalty(self.discriminator, real, given, config.gamma, config.penalty_stride)
-                total = self.d_optimizer.scale_loss(d_loss + penalty)
-            self.d_optimizer.apply(d_tape.gradient(total, weights), weights)
-            _, g_loss = rpgan_losses(*real_and_fake_logits(self.discriminator, real, fake))  # the generator's step
-            loss, l1_loss = generator_loss(config, parts, target, g_loss)
+            d_loss = discriminator_step(self, real, ops.stop_gradient(fake))
+            _, g_loss = rpgan_losses(*real_and_fake_logits(self.discriminator, real, fake))
+            loss, l1_loss = generator_loss(self.config, parts, target, g_loss)
             total = self.g_optimizer.scale_loss(loss)
         weights = self.generator.trainable_variables
-        self.g_optimizer.apply(g_tape.gradient(total, weights), weights)
-        update_ema(self.ema_generator, self.generator, config.ema_decay)
+        self.g_optimizer.apply(tape.gradient(total, weights), weights)
+        update_ema(self.ema_generator, self.generator, self.config.ema_decay)
         return self.report(d_loss, g_loss, l1_loss)
 
     def test_step(self, data):
-        """The losses without a step, at the same times for every batch, so that evaluations can be compared.
+        """The losses without a step.
+
+        The times are the same for every batch, so that evaluations can be compared.
 
         Args:
             data: as for `train_step`.

@@ -34,11 +34,11 @@ def warp(frames, flow):
     top = ops.minimum(ops.floor(ops.stop_gradient(y)), height - 2)
     right_share, bottom_share = (x - left)[..., None], (y - top)[..., None]  # (B, H, W, 1)
     pixels = ops.reshape(frames, (-1, channels))  # (B, H, W, C) -> (B*H*W, C)
-    first = ops.arange(ops.shape(frames)[0], dtype="int32") * (height * width)  # where a frame begins among them
+    first = ops.arange(ops.shape(frames)[0], dtype="int32") * (height * width)  # of each frame
     corner = first[:, None, None] + ops.cast(top, "int32") * width + ops.cast(left, "int32")
-    upper = (1 - right_share) * ops.take(pixels, corner, axis=0) + right_share * ops.take(pixels, corner + 1, axis=0)
-    below = corner + width
-    lower = (1 - right_share) * ops.take(pixels, below, axis=0) + right_share * ops.take(pixels, below + 1, axis=0)
+    neighbours = [ops.take(pixels, corner + place, axis=0) for place in (0, 1, width, width + 1)]
+    upper = (1 - right_share) * neighbours[0] + right_share * neighbours[1]
+    lower = (1 - right_share) * neighbours[2] + right_share * neighbours[3]
     return (1 - bottom_share) * upper + bottom_share * lower
 
 
@@ -138,7 +138,7 @@ def expand(features, code=None):
     x = features[-1]
     for skip in [x, *reversed(features[:-1])]:
         if skip is not x:
-            x = layers.Concatenate()([layers.UpSampling2D()(x), skip])  # (B, h, w, C) -> (B, 2h, 2w, C + skip)
+            x = layers.Concatenate()([layers.UpSampling2D()(x), skip])  # (B, h, w, C) -> (B, 2h, 2w, ...)
         count = skip.shape[-1]
         x = _convolution(x, count)
         if code is not None:
@@ -195,7 +195,9 @@ def build_flow_network(config):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class FlowNet(ConfiguredModel):
-    """Optical flow between two frames, learned from exact flows, or from the frames alone where `fit` gets no flows.
+    """Optical flow between two frames, learned from exact flows, or from the frames alone.
+
+    `fit` with flows trains on these; without, on the photometric loss.
 
     Args:
         config: `FlowNetConfig`.
@@ -227,11 +229,13 @@ class FlowNet(ConfiguredModel):
         check_float_frames(pairs)
         factor, sides = self.config.side_factor, pairs.shape[2:4]
         if any(side is not None and side % factor for side in sides):
-            raise CourseError(f"Frame sides must be multiples of {factor}, got {sides[0]}x{sides[1]}: pad the frames.")
-        return self.network(ops.concatenate([pairs[:, 0], pairs[:, 1]], axis=-1))  # (B, 2, H, W, C) -> (B, H, W, 2C)
+            sides = "x".join(map(str, sides))
+            raise CourseError(f"Frame sides must be multiples of {factor}, got {sides}: pad the frames.")
+        stacked = ops.concatenate([pairs[:, 0], pairs[:, 1]], axis=-1)  # (B, 2, H, W, C) -> (B, H, W, 2C)
+        return self.network(stacked)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The mean endpoint error where there are exact flows; the photometric loss and the smoothness where there are none.
+        """The endpoint error where there are exact flows; else the photometric loss and the smoothness.
 
         Args:
             x: float `(B, 2, H, W, C)`, pairs of frames.
