@@ -10,11 +10,25 @@ from ..datasets import load, pipeline
 from ..evaluation.motion import driving_clips, flow_pairs
 from ..models.flow_gan import FlowGAN, FlowGANConfig
 from ..models.optical_flow import FlowNetConfig
+from ..pipelines.animation import reduce_driving
 from ..splits import training_clips
 from .recipe import Recipe
 
 TIMES = ((2, 3), (7, 8), (5, 4), (12, 11))  # of the pairs of frames of each clip: two forward in time, two backward
+LOG_INTERVAL = 25  # steps between two entries of a history
 CONTROL_STEPS = 1.15  # a step without flow is quicker: as many more steps take as many minutes
+
+
+def control_steps(steps):
+    """As many steps without flow as take the same time as some steps with it.
+
+    Args:
+        steps: int.
+
+    Returns:
+        int, a multiple of the log interval.
+    """
+    return round(CONTROL_STEPS * steps / LOG_INTERVAL) * LOG_INTERVAL
 
 
 def fit_flow_net(model, pairs, flows, steps, batch_size=32, learning_rate=1e-3, seed=0, **fit_options):
@@ -77,16 +91,19 @@ def _train_flow_net(recipe, model, steps, checkpoint):
     clips = training_clips(load(*recipe.dataset))
     pairs, flows = zip(*(flow_pairs(clips, first, second) for first, second in TIMES))
     pairs, flows = np.concatenate(pairs), np.concatenate([flow.astype(np.float16) for flow in flows])
-    return fit_flow_net(model, pairs, flows, steps, seed=recipe.seed, checkpoint=checkpoint, log_interval=50, **recipe.training)
+    return fit_flow_net(
+        model, pairs, flows, steps, seed=recipe.seed, checkpoint=checkpoint, log_interval=LOG_INTERVAL, **recipe.training
+    )
 
 
 def _train_flow_gan(recipe, model, steps, checkpoint):
     """Trains on clips of faces, each driven by another person who moves in the same way."""
     settings = dict(recipe.training)
     clips = training_clips(load(*recipe.dataset, settings.pop("num_clips")))
-    driving = driving_clips(clips, recipe.seed)
+    is_driven_by_others = settings.pop("is_driven_by_others")
+    driving = driving_clips(clips, recipe.seed) if is_driven_by_others else reduce_driving(clips.frames)
     gan = FlowGAN(recipe.config, recipe.seed)
-    options = {"seed": recipe.seed, "checkpoint": checkpoint, "log_interval": 50} | settings
+    options = {"seed": recipe.seed, "checkpoint": checkpoint, "log_interval": LOG_INTERVAL} | settings
     return fit_flow_gan(gan, clips.frames, driving, steps, model, **options)
 
 
@@ -102,7 +119,7 @@ _FLOW_GAN = Recipe(
     evaluation="motion_transfer",
     pipeline="motion_transfer",
     reference="faces",
-    training={"num_clips": 2000, "batch_size": 16, "learning_rate": 1e-3},
+    training={"num_clips": 2000, "is_driven_by_others": True, "batch_size": 16, "learning_rate": 1e-3},
 )
 RECIPES = [
     Recipe(
@@ -123,6 +140,6 @@ RECIPES = [
         name="flow-gan-faces-control",
         title="The control of flow-gan-faces: the same network without flow, which generates every pixel",
         config=FlowGANConfig(use_flow=False),
-        steps={name: round(CONTROL_STEPS * steps / 50) * 50 for name, steps in _FLOW_GAN.steps.items()},
+        steps={name: control_steps(steps) for name, steps in _FLOW_GAN.steps.items()},
     ),
 ]
