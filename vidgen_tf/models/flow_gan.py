@@ -13,6 +13,8 @@ from .dcgan import DCGANConfig, build_dcgan_discriminator
 from .gan import AdversarialModel, r1_r2_penalty, real_and_fake_logits, rpgan_losses
 from .optical_flow import Warp, contract, expand, total_variation
 
+MASK_BIAS = 3.0  # of the logit of the occlusion mask: at first nearly all is fetched
+
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +104,7 @@ def build_flow_generator(config):
         return keras.Model([frame, driving], {"frame": residual}, name="generator")
     moves = layers.Conv2D(3, 3, kernel_initializer="zeros", **output_layer)(x)
     moves = layers.UpSampling2D(interpolation="bilinear", dtype="float32")(moves)  # -> (B, H, W, 3)
-    flow, mask = moves[..., :2], ops.sigmoid(moves[..., 2:] + 2.0)  # at first nearly all is fetched
+    flow, mask = moves[..., :2], ops.sigmoid(moves[..., 2:] + MASK_BIAS)
     output = mask * Warp(dtype="float32")(frame, flow) + (1 - mask) * residual
     parts = {"frame": output, "flow": flow, "mask": mask, "residual": residual}
     return keras.Model([frame, driving], parts, name="generator")
