@@ -121,11 +121,10 @@ def choose_frames(clips, driving, seed):
     Returns:
         list of frames `(B, H, W, C)` and driving pairs `(B, 2, h, w, 1)`; and targets `(B, H, W, C)`.
     """
-    time = keras.random.randint((ops.shape(clips)[0], 1), 1, clips.shape[1], seed=seed)
-    index = ops.concatenate([ops.zeros_like(time), time], axis=1)[..., None, None, None]  # (B, 2, 1, 1, 1)
-    shown = ops.take_along_axis(clips, index, axis=1)  # (B, T, H, W, C) -> (B, 2, H, W, C)
-    pairs = ops.take_along_axis(ops.cast(driving, clips.dtype), index, axis=1)
-    return [shown[:, 0], pairs], shown[:, 1]
+    count, num_frames = ops.shape(clips)[0], clips.shape[1]
+    place = ops.arange(count) * num_frames + keras.random.randint((count,), 1, num_frames, seed=seed)
+    at_time = [ops.take(ops.reshape(x, (-1, *x.shape[2:])), place, axis=0) for x in (clips, driving)]  # (B, ...)
+    return [clips[:, 0], ops.stack([driving[:, 0], at_time[1]], axis=1)], at_time[0]
 
 
 def generator_loss(config, parts, target, adversarial):

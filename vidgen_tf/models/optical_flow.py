@@ -66,7 +66,7 @@ class Warp(layers.Layer):
 
 
 def total_variation(flow):
-    """How much a flow changes from pixel to pixel: the mean absolute difference of neighbours (the smoothness term).
+    """How much a flow changes from pixel to pixel: the mean absolute difference of neighbours.
 
     Args:
         flow: float `(B, H, W, 2)`.
@@ -82,7 +82,7 @@ def total_variation(flow):
 
 
 def photometric_loss(first, second, flow):
-    """What is left of the first frame when the second is warped back to it: the mean of a softened absolute difference.
+    """The mean of a softened absolute difference of the first frame and the second, warped back to it.
 
     Args:
         first: float `(B, H, W, C)`.
