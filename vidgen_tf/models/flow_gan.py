@@ -34,8 +34,9 @@ class FlowGANConfig(Config):
     discriminator_filters: tuple[int, ...] = (48, 32, 24, 16)  # each halves the frames, the last first
     use_flow: bool = True  # False: the same network without flow and mask; its residual image is the frame
     l1_weight: float = 50.0  # of the mean absolute error of the frames
+    residual_weight: float = 5.0  # of that of the residual images alone, so that they are of use before the mask opens
     smoothness_weight: float = 0.2  # of the total variation of the flow
-    mask_weight: float = 0.5  # of the share of pixels that are not fetched
+    mask_weight: float = 0.1  # of the share of pixels that are not fetched
     adversarial_weight: float = 1.0  # of the loss against the discriminator; 0 trains by the others alone
     gamma: float = 1.0  # of the R1 and R2 penalties of the discriminator
     penalty_stride: int = 4  # the penalties use every image of a batch for 1, every fourth for 4
@@ -144,6 +145,7 @@ def generator_loss(config, parts, target, adversarial):
     if config.use_flow:
         loss += config.smoothness_weight * total_variation(parts["flow"])
         loss += config.mask_weight * ops.mean(1 - parts["mask"])
+        loss += config.residual_weight * ops.mean(ops.abs(parts["residual"] - ops.cast(target, "float32")))
     return loss, l1_loss
 
 

@@ -31,7 +31,7 @@ def control_steps(steps):
     return round(CONTROL_STEPS * steps / LOG_INTERVAL) * LOG_INTERVAL
 
 
-def fit_flow_net(model, pairs, flows, steps, batch_size=32, learning_rate=1e-3, seed=0, **fit_options):
+def fit_flow_net(model, pairs, flows, steps, batch_size=32, learning_rate=2e-3, seed=0, **fit_options):
     """Trains a network of optical flow with Adam; the learning rate falls to a twentieth along a cosine.
 
     Args:
@@ -57,7 +57,7 @@ def fit_flow_net(model, pairs, flows, steps, batch_size=32, learning_rate=1e-3, 
     return training.fit(model, batches, steps, **fit_options)
 
 
-def fit_flow_gan(gan, clips, driving, steps, generator=None, batch_size=16, learning_rate=1e-3, seed=0, **fit_options):
+def fit_flow_gan(gan, clips, driving, steps, generator=None, batch_size=16, learning_rate=2e-3, seed=0, **fit_options):
     """Trains a flow-based GAN with Adam; both learning rates fall to a twentieth along a cosine.
 
     Args:
@@ -113,13 +113,13 @@ _FLOW_GAN = Recipe(
     model="FlowGenerator",
     config=FlowGANConfig(),
     dataset=("faces", "train"),
-    steps={"fast": 150, "full": 4000},
+    steps={"fast": 100, "full": 1200},
     seed=31,
     train=_train_flow_gan,
     evaluation="motion_transfer",
     pipeline="motion_transfer",
     reference="faces",
-    training={"num_clips": 2000, "is_driven_by_others": True, "batch_size": 16, "learning_rate": 1e-3},
+    training={"num_clips": 2000, "is_driven_by_others": True, "batch_size": 16, "learning_rate": 2e-3},
 )
 RECIPES = [
     Recipe(
@@ -128,11 +128,11 @@ RECIPES = [
         model="FlowNet",
         config=FlowNetConfig(),
         dataset=("shapes", "train"),
-        steps={"fast": 150, "full": 4000},
+        steps={"fast": 75, "full": 1500},
         seed=30,
         train=_train_flow_net,
         evaluation="optical_flow",
-        training={"batch_size": 32, "learning_rate": 1e-3},
+        training={"batch_size": 32, "learning_rate": 2e-3},
     ),
     _FLOW_GAN,
     dataclasses.replace(
