@@ -12,7 +12,6 @@ NUM_CLIPS = 500  # training clips, as many as the chapter uses
 ABLATIONS = {
     "baseline": {},
     "without flow": {"config": {"use_flow": False}},
-    "without adversarial loss": {"config": {"adversarial_weight": 0.0}},
     "driven by themselves": {"training": {"is_driven_by_others": False}},
 }
 
@@ -33,7 +32,7 @@ def run_ablation(dataset, path, steps=None, seeds=SEEDS):
     Args:
         dataset: str, "faces".
         path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
-        steps: training steps of the baseline, a multiple of 50; None for the budget "fast". The variant without flow, whose
+        steps: training steps of the baseline, a multiple of 25; None for the budget "fast". The variant without flow, whose
             steps are quicker, gets more.
         seeds: sequence of non-negative int: each variant is trained once with each.
 
