@@ -98,7 +98,13 @@ def test_targets_are_frames_of_the_same_clip_at_the_same_time_as_the_driving_pai
 
 def test_the_losses_are_weighted_as_they_say():
     config = dataclasses.replace(
-        CONFIG, l1_weight=2.0, residual_weight=11.0, smoothness_weight=3.0, mask_weight=5.0, adversarial_weight=7.0
+        CONFIG,
+        l1_weight=2.0,
+        change_weight=2.0,
+        residual_weight=11.0,
+        smoothness_weight=3.0,
+        mask_weight=5.0,
+        adversarial_weight=7.0,
     )
     flow = np.zeros((1, 8, 8, 2), "float32")
     flow[..., 0] = np.arange(8)
@@ -108,9 +114,11 @@ def test_the_losses_are_weighted_as_they_say():
         "flow": flow,
         "mask": np.full((1, 8, 8, 1), 0.75, "float32"),
     }
-    loss, l1_loss = flow_gan.generator_loss(config, parts, np.zeros((1, 8, 8, 3), "float32"), 0.1)
+    first = np.zeros((1, 8, 8, 3), "float32")
+    first[:, :4] = 1.0  # half of it has changed: its errors count three times there
+    loss, l1_loss = flow_gan.generator_loss(config, parts, first, np.zeros((1, 8, 8, 3), "float32"), 0.1)
     assert float(l1_loss) == pytest.approx(0.5)
-    assert float(loss) == pytest.approx(2 * 0.5 + 3 * 0.5 + 5 * 0.25 + 7 * 0.1 + 11 * 0.25)
+    assert float(loss) == pytest.approx(2 * 2 * 0.5 + 3 * 0.5 + 5 * 0.25 + 7 * 0.1 + 11 * 2 * 0.25)
 
 
 def test_a_clip_begins_with_the_given_frame_and_is_generated_frame_by_frame(model):

@@ -33,8 +33,9 @@ class FlowGANConfig(Config):
     encoder_filters: tuple[int, ...] = (16, 32, 48)  # of the motion encoder; each halves the driving frames
     discriminator_filters: tuple[int, ...] = (48, 32, 24, 16)  # each halves the frames, the last first
     use_flow: bool = True  # False: the same network without flow and mask; its residual image is the frame
-    l1_weight: float = 50.0  # of the mean absolute error of the frames
-    residual_weight: float = 5.0  # of that of the residual images alone, so that they are of use before the mask opens
+    l1_weight: float = 30.0  # of the mean absolute error of the frames
+    change_weight: float = 10.0  # how much more an error counts where the frame differs from the first one
+    residual_weight: float = 3.0  # of the same of the residual images, which learn before the mask opens
     smoothness_weight: float = 0.2  # of the total variation of the flow
     mask_weight: float = 0.1  # of the share of pixels that are not fetched
     adversarial_weight: float = 1.0  # of the loss against the discriminator; 0 trains by the others alone
@@ -128,25 +129,28 @@ def choose_frames(clips, driving, seed):
     return [clips[:, 0], ops.stack([driving[:, 0], at_time[1]], axis=1)], at_time[0]
 
 
-def generator_loss(config, parts, target, adversarial):
+def generator_loss(config, parts, first, target, adversarial):
     """The weighted sum of a flow-based generator's losses.
 
     Args:
         config: `FlowGANConfig`, with the weights.
         parts: dict that the generator returned.
+        first: float `(B, H, W, C)`, the frames that were animated.
         target: float `(B, H, W, C)`, the frames that should have come out.
         adversarial: float scalar, the generator's loss against the discriminator.
 
     Returns:
         loss, l1_loss: float scalars, the sum and the mean absolute error of the frames.
     """
-    l1_loss = ops.mean(ops.abs(parts["frame"] - ops.cast(target, "float32")))
-    loss = config.l1_weight * l1_loss + config.adversarial_weight * adversarial
+    first, target = ops.cast(first, "float32"), ops.cast(target, "float32")
+    weight = 1 + config.change_weight * ops.abs(target - first)  # (B, H, W, C)
+    error = ops.abs(parts["frame"] - target)
+    loss = config.l1_weight * ops.mean(weight * error) + config.adversarial_weight * adversarial
     if config.use_flow:
         loss += config.smoothness_weight * total_variation(parts["flow"])
         loss += config.mask_weight * ops.mean(1 - parts["mask"])
-        loss += config.residual_weight * ops.mean(ops.abs(parts["residual"] - ops.cast(target, "float32")))
-    return loss, l1_loss
+        loss += config.residual_weight * ops.mean(weight * ops.abs(parts["residual"] - target))
+    return loss, ops.mean(error)
 
 
 def build_pair_discriminator(config):
@@ -242,7 +246,7 @@ class FlowGAN(AdversarialModel):
             real, fake = (ops.concatenate([inputs[0], frame], axis=-1) for frame in (target, parts["frame"]))
             d_loss = discriminator_step(self, real, ops.stop_gradient(fake))
             _, g_loss = rpgan_losses(*real_and_fake_logits(self.discriminator, real, fake))
-            loss, l1_loss = generator_loss(self.config, parts, target, g_loss)
+            loss, l1_loss = generator_loss(self.config, parts, inputs[0], target, g_loss)
             total = self.g_optimizer.scale_loss(loss)
         weights = self.generator.trainable_variables
         self.g_optimizer.apply(tape.gradient(total, weights), weights)
@@ -264,7 +268,7 @@ class FlowGAN(AdversarialModel):
         parts = self.generator(inputs, training=False)
         pair = (ops.concatenate([inputs[0], frame], axis=-1) for frame in (target, parts["frame"]))
         d_loss, g_loss = rpgan_losses(*real_and_fake_logits(self.discriminator, *pair, training=False))
-        return self.report(d_loss, g_loss, generator_loss(self.config, parts, target, g_loss)[1])
+        return self.report(d_loss, g_loss, generator_loss(self.config, parts, inputs[0], target, g_loss)[1])
 
     @property
     def metrics(self):
