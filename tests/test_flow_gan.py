@@ -112,13 +112,13 @@ def test_the_losses_are_weighted_as_they_say():
         "frame": np.full((1, 8, 8, 3), 0.5, "float32"),
         "residual": np.full((1, 8, 8, 3), -0.25, "float32"),
         "flow": flow,
-        "mask": np.full((1, 8, 8, 1), 0.75, "float32"),
+        "mask": np.full((1, 8, 8, 1), 0.5, "float32"),
     }
     first = np.zeros((1, 8, 8, 3), "float32")
     first[:, :4] = 1.0  # half of it has changed: its errors count three times there
     loss, l1_loss = flow_gan.generator_loss(config, parts, first, np.zeros((1, 8, 8, 3), "float32"), 0.1)
     assert float(l1_loss) == pytest.approx(0.5)
-    assert float(loss) == pytest.approx(2 * 2 * 0.5 + 3 * 0.5 + 5 * 0.25 + 7 * 0.1 + 11 * 2 * 0.25)
+    assert float(loss) == pytest.approx(2 * 2 * 0.5 + 3 * 0.5 + 5 * flow_gan.MASK_BIAS**2 + 7 * 0.1 + 11 * 2 * 0.25)
 
 
 def test_a_clip_begins_with_the_given_frame_and_is_generated_frame_by_frame(model):

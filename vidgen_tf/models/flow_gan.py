@@ -37,7 +37,7 @@ class FlowGANConfig(Config):
     change_weight: float = 10.0  # how much more an error counts where the frame differs from the first one
     residual_weight: float = 3.0  # of the same of the residual images, which learn before the mask opens
     smoothness_weight: float = 0.2  # of the total variation of the flow
-    mask_weight: float = 0.1  # of the share of pixels that are not fetched
+    mask_weight: float = 0.1  # of the square by which the mask's logit leaves MASK_BIAS
     adversarial_weight: float = 1.0  # of the loss against the discriminator; 0 trains by the others alone
     gamma: float = 1.0  # of the R1 and R2 penalties of the discriminator
     penalty_stride: int = 4  # the penalties use every image of a batch for 1, every fourth for 4
@@ -148,7 +148,8 @@ def generator_loss(config, parts, first, target, adversarial):
     loss = config.l1_weight * ops.mean(weight * error) + config.adversarial_weight * adversarial
     if config.use_flow:
         loss += config.smoothness_weight * total_variation(parts["flow"])
-        loss += config.mask_weight * ops.mean(1 - parts["mask"])
+        logit = ops.log(parts["mask"] + 1e-6) - ops.log(1 - parts["mask"] + 1e-6)  # the inverse of the sigmoid
+        loss += config.mask_weight * ops.mean(ops.square(logit - MASK_BIAS))
         loss += config.residual_weight * ops.mean(weight * ops.abs(parts["residual"] - target))
     return loss, ops.mean(error)
 
