@@ -8,6 +8,8 @@ import numpy as np
 
 from .errors import CourseError
 
+FLOW_SIZE = 32  # height and width of the frames whose optical flow is estimated, px
+
 
 def bench(seconds=3.0):
     """Prints the peak rate of matrix products, the speed of each data set, of each model's training step, and of its pipeline.
@@ -146,7 +148,10 @@ def step_flops(model, times=1):
     from .models.flow_gan import FlowGAN
     from .models.flow_matching import FlowMatching
     from .models.gan import GAN
+    from .models.optical_flow import FlowNet, build_flow_network
 
+    if isinstance(model, FlowNet):  # its own network takes any size, and so tells none
+        return 3 * forward_flops(build_flow_network(model.config, FLOW_SIZE))
     if isinstance(model, FlowGAN):  # one generated batch for both; the discriminator as below, its first two passes once only
         penalty = 12 / model.penalty_stride if model.gamma else 0
         return 3 * forward_flops(model.generator) + (9 + penalty) * forward_flops(model.discriminator)
@@ -273,8 +278,8 @@ def _flow_net(batch):
 
     model = RECIPES["flow-net-shapes"].build()
     model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
-    flows = np.random.default_rng(0).normal(size=(512, 32, 32, 2)).astype(np.float32)
-    return model, pipeline(_noise(512, 2, 32, 32, 3), flows, batch_size=batch)
+    flows = np.random.default_rng(0).normal(size=(512, FLOW_SIZE, FLOW_SIZE, 2)).astype(np.float32)
+    return model, pipeline(_noise(512, 2, FLOW_SIZE, FLOW_SIZE, 3), flows, batch_size=batch)
 
 
 def _flow_gan(batch):

@@ -174,11 +174,12 @@ class FlowNetConfig(Config):
         return 2 ** (len(self.filters) - 1)
 
 
-def build_flow_network(config):
+def build_flow_network(config, image_size=None):
     """A U-Net from two frames to the optical flow from the first to the second.
 
     Args:
         config: `FlowNetConfig`.
+        image_size: int, height and width, px; None for any.
 
     Returns:
         `keras.Model` from float32 `(B, H, W, 2 * channels)`, the frames' channels behind each other, to float32 `(B, H, W, 2)`,
@@ -187,7 +188,7 @@ def build_flow_network(config):
     References:
         Dosovitskiy and others, 2015, "FlowNet: learning optical flow with convolutional networks".
     """
-    pair = keras.Input((None, None, 2 * config.channels), name="pair")
+    pair = keras.Input((image_size, image_size, 2 * config.channels), name="pair")
     x = expand(contract(pair, config.filters))
     flow = layers.Conv2D(2, 3, padding="same", kernel_initializer="zeros", dtype="float32", name="flow")(x)
     return keras.Model(pair, flow, name="flow_network")
