@@ -6,10 +6,11 @@ import keras
 import numpy as np
 import pytest
 
+from vidgen_tf import datasets
 from vidgen_tf.errors import CourseError
 from vidgen_tf.models import flow_gan
 from vidgen_tf.models.optical_flow import warp
-from vidgen_tf.pipelines.animation import animate, reduce_driving
+from vidgen_tf.pipelines.animation import animate, motion_transfer, reduce_driving
 
 CONFIG = flow_gan.FlowGANConfig(8, 3, (4, 4), motion_dim=2, driving_size=8, encoder_filters=(3, 4), discriminator_filters=(4,))
 RNG = np.random.default_rng(0)
@@ -146,3 +147,16 @@ def test_driving_frames_are_grey_and_reduced():
 def test_sizes_that_cannot_be_built_are_refused(change, said):
     with pytest.raises(CourseError, match=said):
         flow_gan.FlowGAN(dataclasses.replace(CONFIG, **change))
+
+
+def test_test_people_are_animated_by_others():
+    config = flow_gan.FlowGANConfig(64, 3, (4, 4), 2, 32, (3, 3), (4, 4, 4, 4))
+    generator = flow_gan.build_flow_generator(config)
+    record = {"dataset": {"name": "faces"}}
+    clips = motion_transfer(generator, record, 3, seed=1)
+    assert [clip.frames.shape for clip in clips] == [(16, 64, 64, 3)] * 3
+    people = datasets.load("faces", "test").frames[:, 0]
+    who = [int(np.flatnonzero((people == clip.frames[0]).all(axis=(1, 2, 3)))[0]) for clip in clips]
+    assert len(set(who)) == 3, "each begins with the first frame of another test person"
+    for one, other in zip(clips, motion_transfer(generator, record, 3, seed=1)):
+        np.testing.assert_array_equal(one.frames, other.frames)

@@ -133,3 +133,13 @@ def test_methods_that_learn_nothing_are_near_the_exact_flow():
     still = np.zeros((1, 4, 4, 2))
     assert np.isnan(motion.endpoint_error(still, still)[0]), "nothing moves"
     assert motion.endpoint_error(still, np.broadcast_to([3.0, 4.0], still.shape))[0] == 5
+
+
+def test_a_flow_network_is_evaluated_beside_others(monkeypatch):
+    monkeypatch.setattr(motion, "NUM_FLOW_PAIRS", 6)
+    model = optical_flow.FlowNet(optical_flow.FlowNetConfig((4, 6)))
+    scores = motion.evaluate_flow(model, {"dataset": {"name": "shapes"}})
+    assert scores.keys() == {f"endpoint_error{name}" for name in ("", "_zero", "_tv_l1", "_ilk")}
+    assert scores["endpoint_error"] == pytest.approx(scores["endpoint_error_zero"]), "its output layer begins at 0"
+    pairs, _ = motion.flow_pairs(datasets.load("digits", "test", 2), 7, 8)
+    assert motion.estimate_flow(model, pairs).shape == (2, 32, 32, 2), "grey frames are made into colours"
