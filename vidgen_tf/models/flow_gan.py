@@ -148,7 +148,7 @@ def generator_loss(config, parts, first, target, adversarial):
     loss = config.l1_weight * ops.mean(weight * error) + config.adversarial_weight * adversarial
     if config.use_flow:
         loss += config.smoothness_weight * total_variation(parts["flow"])
-        logit = ops.log(parts["mask"] + 1e-6) - ops.log(1 - parts["mask"] + 1e-6)  # the inverse of the sigmoid
+        logit = ops.log(parts["mask"] + 1e-6) - ops.log(1 - parts["mask"] + 1e-6)  # of the sigmoid
         loss += config.mask_weight * ops.mean(ops.square(logit - MASK_BIAS))
         loss += config.residual_weight * ops.mean(weight * ops.abs(parts["residual"] - target))
     return loss, ops.mean(error)
