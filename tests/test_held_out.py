@@ -9,10 +9,10 @@ import pytest
 from vidgen_tf import datasets, splits
 from vidgen_tf.evaluation import labels
 from vidgen_tf.pipelines import scene_layers
-from vidgen_tf.recipes import RECIPES, classifiers, diffusion, gan, glo, latent_rnn, text_to_video, vae
+from vidgen_tf.recipes import RECIPES, classifiers, diffusion, flow, gan, glo, latent_rnn, text_to_video, vae
 from vidgen_tf.worlds import LabelledClips
 
-MODULES = (classifiers, diffusion, gan, glo, labels, latent_rnn, scene_layers, text_to_video, vae)
+MODULES = (classifiers, diffusion, flow, gan, glo, labels, latent_rnn, scene_layers, text_to_video, vae)
 SINGLE_FRAMES = {"vae-digits", "vae-digits-low-beta", "classifier-digits"}  # a frame of a digit shows none of its motions
 RESTRICTED = [name for name, recipe in RECIPES.items() if recipe.dataset[0] in ("digits", "shapes")]
 

@@ -14,6 +14,8 @@ import pytest
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.models import classifier, convlstm, dcgan, dit, gan, glo, latent_rnn, renderer, simvp, vae, video_classifier
+from vidgen_tf.models import flow_gan as flow_gans
+from vidgen_tf.models import optical_flow as optical_flows
 from vidgen_tf.models import video_gan as video_gans
 from vidgen_tf.models.base import Config
 
@@ -74,6 +76,7 @@ MLP_GAN = gan.MLPGANConfig(latent_dim=4, hidden_dims=(8, 6), image_size=6)
 VIDEO_GAN = video_gans.VideoGANConfig(
     content_dim=3, motion_dim=2, noise_dim=2, hidden_dim=4, num_classes=2, num_frames=4, filters=(4,), channels=1
 )
+FLOW_GAN = flow_gans.FlowGANConfig(8, 1, (4, 4), motion_dim=2, driving_size=4, encoder_filters=(3,), discriminator_filters=(4,))
 DCGAN = dcgan.DCGANConfig(latent_dim=4, filters=(6, 4))
 RNN = latent_rnn.LatentRNNConfig(latent_dim=3, hidden_dim=8, z_dim=2, gaussian_hidden_dim=5)
 CLASSES = {"digit": 3, "color": 2}
@@ -98,6 +101,17 @@ CASES = {
         floats(4, 4, 8, 8, 1),
         np.array([0, 1, 1, 0]),
         **ADVERSARIAL | {"inputs": [floats(4, 3), floats(4, 4, 2), np.array([0, 1, 1, 0]), np.array([[0, 2, 3]] * 4)]},
+    ),
+    "flow_gan": Case(
+        lambda: flow_gans.FlowGAN(FLOW_GAN, seed=2),
+        floats(4, 3, 8, 8, 1),
+        floats(4, 3, 4, 4, 1),
+        **ADVERSARIAL | {"inputs": [floats(4, 8, 8, 1), floats(4, 2, 4, 4, 1)], "names": (*ADVERSARIAL["names"], "l1_loss")},
+    ),
+    "flow_net": Case(
+        lambda: optical_flows.FlowNet(optical_flows.FlowNetConfig((4, 6), channels=1)),
+        floats(4, 2, 8, 8, 1),
+        floats(4, 8, 8, 2),
     ),
     "dcgan": Case(lambda: dcgan.build_dcgan(DCGAN, seed=2), floats(4, 16, 16, 3), **ADVERSARIAL),
     "vae": Case(
@@ -340,7 +354,9 @@ def test_sizes_that_cannot_be_built_are_refused(make, said):
         make()
 
 
-@pytest.mark.parametrize("config", [CONVLSTM, SIMVP, RNN, DCGAN, VIDEO_GAN, glo.GLOConfig(num_frames=5), vae.VAEConfig()])
+@pytest.mark.parametrize(
+    "config", [CONVLSTM, SIMVP, RNN, DCGAN, VIDEO_GAN, FLOW_GAN, glo.GLOConfig(num_frames=5), vae.VAEConfig()]
+)
 def test_a_configuration_survives_a_file(config):
     import json
 

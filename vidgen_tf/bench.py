@@ -8,6 +8,8 @@ import numpy as np
 
 from .errors import CourseError
 
+FLOW_SIZE = 32  # height and width of the frames whose optical flow is estimated, px
+
 
 def bench(seconds=3.0):
     """Prints the peak rate of matrix products, the speed of each data set, of each model's training step, and of its pipeline.
@@ -136,15 +138,23 @@ def step_flops(model, times=1):
     """The work of a training step for one item: a backward pass costs twice a forward one, or once to the images alone.
 
     Args:
-        model: built `keras.Model`, `vidgen_tf.models.gan.GAN` or `vidgen_tf.models.flow_matching.FlowMatching`.
+        model: built `keras.Model`, `vidgen_tf.models.gan.GAN`, `vidgen_tf.models.flow_gan.FlowGAN` or
+            `vidgen_tf.models.flow_matching.FlowMatching`.
         times: how often an item passes through the model, once for each of its frames where they are read one by one.
 
     Returns:
         float, floating point operations.
     """
+    from .models.flow_gan import FlowGAN
     from .models.flow_matching import FlowMatching
     from .models.gan import GAN
+    from .models.optical_flow import FlowNet, build_flow_network
 
+    if isinstance(model, FlowNet):  # its own network takes any size, and so tells none
+        return 3 * forward_flops(build_flow_network(model.config, FLOW_SIZE))
+    if isinstance(model, FlowGAN):  # one generated batch for both; the discriminator as below, its first two passes once only
+        penalty = 12 / model.penalty_stride if model.gamma else 0
+        return 3 * forward_flops(model.generator) + (9 + penalty) * forward_flops(model.discriminator)
     if isinstance(model, FlowMatching):  # each kernel is used about once a frame, those of timesteps and tokens as well
         return 3 * model.model.config.num_frames * forward_flops(model.network)
     if not isinstance(model, GAN):
@@ -260,6 +270,30 @@ def _predictor(name, batch):
     return model, predictors.streaming_batches(model, predictors.STREAM, batch)
 
 
+def _flow_net(batch):
+    import keras
+
+    from .datasets import pipeline
+    from .recipes import RECIPES
+
+    model = RECIPES["flow-net-shapes"].build()
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    flows = np.random.default_rng(0).normal(size=(512, FLOW_SIZE, FLOW_SIZE, 2)).astype(np.float32)
+    return model, pipeline(_noise(512, 2, FLOW_SIZE, FLOW_SIZE, 3), flows, batch_size=batch)
+
+
+def _flow_gan(batch):
+    import keras
+
+    from .datasets import pipeline
+    from .models.flow_gan import FlowGAN
+    from .recipes import RECIPES
+
+    model = FlowGAN(RECIPES["flow-gan-faces"].config)
+    model.compile(*(keras.optimizers.Adam(1e-3) for _ in range(2)), jit_compile=False)
+    return model, pipeline(_noise(64, 4, 64, 64, 3), _noise(64, 4, 32, 32, 1), batch_size=batch)
+
+
 def _convlstm(batch):
     return _predictor("convlstm-digits", batch)
 
@@ -309,6 +343,8 @@ MODELS = [
     ("DCGAN, 32x32 RGB", _dcgan, 32),
     ("DCGAN, 64x64 RGB", _large_dcgan, 32),
     ("VAE, 32x32 RGB", _vae, 64),
+    ("optical flow network, 32x32 RGB", _flow_net, 32),
+    ("flow-based GAN, 64x64 RGB", _flow_gan, 16),
     ("ConvLSTM, 19 frames of 64x64", _convlstm, 8),
     ("SimVP, 10 frames of 64x64", _simvp, 16),
     ("stochastic GRUs, 24 latents", _latent_svg, 64),

@@ -1,5 +1,6 @@
 """python -m vidgen_tf ablate: recipes with one choice changed, trained equally long and evaluated."""
 
+from ..errors import CourseError
 from .arguments import filled
 from .train import TRAINED
 
@@ -13,8 +14,8 @@ def add_parser(commands):
     ablate = commands.add_parser(
         "ablate", help="an ablation study: variants of a recipe, trained and evaluated", allow_abbrev=False
     )
-    ablate.add_argument("name", choices=("diffusion", "text-to-video"), help="whose ablation study")
-    ablate.add_argument("--dataset", choices=("digits", "shapes"), default="digits", help="(default: digits)")
+    ablate.add_argument("name", choices=("diffusion", "text-to-video", "flow-gan"), help="whose ablation study")
+    ablate.add_argument("--dataset", choices=("digits", "shapes", "faces"), help="(default: digits, of flow-gan faces)")
     ablate.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     where = f"where rows wait until all are there (default: {TRAINED})"
     ablate.add_argument("--output-dir", type=filled, default=TRAINED, help=where)
@@ -24,19 +25,22 @@ def add_parser(commands):
 
 def _ablate(options):
     from .. import zoo
-    from ..experiments import diffusion, text_to_video
+    from ..experiments import diffusion, flow_gan, text_to_video
     from ..files import check_writable
     from ..recipes import RECIPES, run
 
-    module = {"diffusion": diffusion, "text-to-video": text_to_video}[options.name]
-    begun, name = run.provenance(), f"{options.name}-ablation-{options.dataset}"
+    dataset = options.dataset or ("faces" if options.name == "flow-gan" else "digits")
+    if (dataset == "faces") != (options.name == "flow-gan"):
+        raise CourseError(f"There is no ablation study of {options.name} on {dataset}.")
+    module = {"diffusion": diffusion, "text-to-video": text_to_video, "flow-gan": flow_gan}[options.name]
+    begun, name = run.provenance(), f"{options.name}-ablation-{dataset}"
     path = check_writable(options.output_dir) / f"{name}.json"
     if not options.resume:
         path.unlink(missing_ok=True)
-    rows = module.run_ablation(options.dataset, path)
+    rows = module.run_ablation(dataset, path)
     for row in rows:
         print(", ".join(f"{key} {value}" for key, value in row.items()))
     if options.release:
-        command = f"python -m vidgen_tf ablate {options.name} --dataset {options.dataset}"
-        zoo.record_experiment(name, rows, command, RECIPES[f"{options.name}-{options.dataset}"].seed, begun)
+        command = f"python -m vidgen_tf ablate {options.name} --dataset {dataset}"
+        zoo.record_experiment(name, rows, command, RECIPES[f"{options.name}-{dataset}"].seed, begun)
         print(f"recorded as {name} in the zoo")

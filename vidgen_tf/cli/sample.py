@@ -46,7 +46,7 @@ def _sample(options):
 
     record = zoo.record(options.name)
     if record["pipeline"] is None:
-        raise CourseError(f"{options.name} is a classifier and generates no clips: sample another model of the zoo.")
+        raise CourseError(f"{options.name} generates no clips: sample another model of the zoo.")
     if options.weights:
         from ..zoo.weights import read_weights
 

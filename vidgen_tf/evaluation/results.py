@@ -76,7 +76,7 @@ def evaluate_model(name, count=500, seed=1):
         raise CourseError(f"At least {MIN_CLIPS} clips are needed to estimate how they are distributed, got {count}.")
     record = zoo.record(name)
     if record["reference"] is None:
-        raise CourseError(f"{name} is a classifier and generates no clips, so there is nothing to evaluate.")
+        raise CourseError(f"{name} generates no clips, so there is nothing to evaluate.")
     zoo.verified_path(name)  # complains here, not in the other process
     ahead = {}
     if record["pipeline"] in ("frame_prediction", "latent_rollout"):
@@ -137,7 +137,7 @@ def write_weights_table(readme=README):
     """
     lines = ["| weights | MB | minutes | scores |", "|---|---|---|---|"]
     for name, record in zoo.manifest().items():
-        if record["pipeline"] is None:
+        if all(key.startswith("accuracy") for key in record["scores"]):
             scores = f"accuracy {min(record['scores'].values()):.2%} or more"
         else:
             scores = ", ".join(f"{key.replace('_', ' ')} {value:.3g}" for key, value in sorted(record["scores"].items()))

@@ -6,6 +6,7 @@ from .features import class_accuracy
 from .images import evaluate_generator, evaluate_glo
 from .labels import LABELS
 from .latents import evaluate_autoencoder
+from .motion import evaluate_flow, evaluate_motion_transfer
 from .rollouts import evaluate_latent_model, evaluate_predictor
 from .video import evaluate_text_to_video, evaluate_video
 
@@ -30,6 +31,8 @@ EVALUATIONS = {name: functools.partial(evaluate_classifier, labelled) for name, 
     "digit_images": evaluate_generator,
     "face_images": evaluate_generator,
     "autoencoder": evaluate_autoencoder,
+    "optical_flow": evaluate_flow,
+    "motion_transfer": evaluate_motion_transfer,
     "prediction": evaluate_predictor,
     "latent_rollout": evaluate_latent_model,
     "latent_samples": evaluate_latent_model,

@@ -25,7 +25,7 @@ def change_recipe(recipe, *, config=None, training=None, uses=None):
     )
 
 
-def train_variants(variants, path, steps, seeds, score):
+def train_variants(variants, path, steps, seeds, score, other_steps=None):
     """Trains each variant once with each seed, and scores it.
 
     Args:
@@ -34,6 +34,7 @@ def train_variants(variants, path, steps, seeds, score):
         steps: training steps of each.
         seeds: sequence of non-negative int.
         score: function from a trained model and its `Recipe` to a dict of float.
+        other_steps: dict from names of variants whose steps take another time to their number of steps, or None.
 
     Returns:
         list of dicts, one for each variant and seed: "variant", the name; "seed"; and the scores.
@@ -44,7 +45,7 @@ def train_variants(variants, path, steps, seeds, score):
         recipe = dataclasses.replace(variants[name], seed=seed)
         training.set_seed(seed)
         model = recipe.build()
-        recipe.train(recipe, model, steps, None)
+        recipe.train(recipe, model, (other_steps or {}).get(name, steps), None)
         return {"variant": name, "seed": seed} | score(model, recipe)
 
     return zoo.run_rows(path, [(name, seed) for name in variants for seed in seeds], make)

@@ -37,7 +37,14 @@ FAMILIES = {
     "text-to-video": "#a71809",
 }
 CYCLE = ("#2c45fb", "#d9500b", "#0aa667", "#563b93", "#007b97", "#a71809", "#5b8cff", "#834463")  # of series without a role
-WEIGHTS = {"glo": "dense", "mlp-gan": "gan", "dcgan": "gan", "latent-gru": "rnn", "svg": "rnn"}  # shipped name -> family
+WEIGHTS = {
+    "glo": "dense",
+    "mlp-gan": "gan",
+    "dcgan": "gan",
+    "flow-gan": "gan",
+    "latent-gru": "rnn",
+    "svg": "rnn",
+}  # shipped name -> family
 
 CJK_FONTS = (
     "Noto Sans CJK SC",

@@ -1,6 +1,7 @@
 """A model and its record in, clips out: which pipeline samples a model stands in the record."""
 
 from ..errors import CourseError
+from .animation import motion_transfer
 from .images import decoder_interpolation, generator_interpolation, glo_interpolation
 from .prediction import frame_prediction, latent_rollout
 from .text_to_video import text_to_video_samples
@@ -11,6 +12,7 @@ PIPELINES = {
     "glo_interpolation": glo_interpolation,
     "generator_interpolation": generator_interpolation,
     "decoder_interpolation": decoder_interpolation,
+    "motion_transfer": motion_transfer,
     "frame_prediction": frame_prediction,
     "latent_rollout": latent_rollout,
     "video": video_samples,
@@ -31,8 +33,8 @@ def sample(model, record, count, seed=0):
         list of `Clip`.
 
     Raises:
-        CourseError: a classifier, which generates nothing.
+        CourseError: a classifier or a network of optical flow, which generate nothing.
     """
     if record["pipeline"] is None:
-        raise CourseError("A classifier generates no clips: sample another model of the zoo.")
+        raise CourseError("This model generates no clips: sample another model of the zoo.")
     return PIPELINES[record["pipeline"]](model, record, count, seed)

@@ -234,10 +234,10 @@ def coverage(states, k, size):
         size: height and width in px.
 
     Returns:
-        float32 `(N, 16, size, size)`.
+        float32 `(N, T, size, size)`.
     """
     centres = np.arange(size, dtype=np.float32) + np.float32(0.5)
-    share = np.zeros((len(states["shape"]), NUM_FRAMES, size, size), np.float32)
+    share = np.zeros((len(states["shape"]), states["position"].shape[1], size, size), np.float32)
     for kind in range(len(SHAPES)):
         these = np.flatnonzero(states["shape"][:, k] == kind)
         if not len(these):

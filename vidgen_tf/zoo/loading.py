@@ -5,9 +5,11 @@ from ..models.classifier import ClassifierConfig, build_classifier
 from ..models.convlstm import ConvLSTM, ConvLSTMConfig
 from ..models.dcgan import DCGANConfig, build_dcgan_generator
 from ..models.dit import DiffusionConfig, LatentDiffusion
+from ..models.flow_gan import FlowGANConfig, build_flow_generator
 from ..models.gan import MLPGANConfig, build_mlp_generator
 from ..models.glo import GLO, GLOConfig
 from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG
+from ..models.optical_flow import FlowNet, FlowNetConfig
 from ..models.simvp import SimVPConfig, build_simvp
 from ..models.vae import VAE, VAEConfig
 from ..models.video_classifier import VideoClassifierConfig, build_video_classifier
@@ -17,6 +19,8 @@ MODELS = {
     "GLO": (GLOConfig, lambda config, seed: GLO(config.num_frames, config)),
     "MLPGenerator": (MLPGANConfig, lambda config, seed: build_mlp_generator(config)),
     "DCGANGenerator": (DCGANConfig, lambda config, seed: build_dcgan_generator(config)),
+    "FlowNet": (FlowNetConfig, lambda config, seed: FlowNet(config)),
+    "FlowGenerator": (FlowGANConfig, lambda config, seed: build_flow_generator(config)),
     "VAE": (VAEConfig, VAE),
     "ConvLSTM": (ConvLSTMConfig, lambda config, seed: ConvLSTM(config)),
     "SimVP": (SimVPConfig, lambda config, seed: build_simvp(config)),

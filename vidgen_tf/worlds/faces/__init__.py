@@ -35,12 +35,14 @@ __all__ = [
     "HAIR_COLOURS",
     "HAIR_STYLES",
     "HEAD_SHAPES",
+    "exchange_motion",
     "make",
     "optical_flow",
     "parse_captions",
     "render",
 ]
 
+MOTION = ("mouth_open", "smile", "rounding", "eye_open", "brow_raise", "sway_x", "sway_y")  # the curves, of any person
 name = "faces"
 tracker = None
 attributes = {
@@ -87,6 +89,19 @@ def make(count, *, seed, start=0, size=64, num_frames=16, grey=False):
     check_whole(1, num_frames=num_frames)
     states = sample_states(count, seed, start, num_frames, size)
     return LabelledClips(render(states, size, grey), *write_captions(states), states, world=name, fps=FPS)
+
+
+def exchange_motion(people, motions):
+    """States of some people who move as others do: the same expression at the same time, on another face.
+
+    Args:
+        people: dict of arrays of N clips, as `make` gives them: who is seen.
+        motions: the same of N other clips, as long: what they do.
+
+    Returns:
+        dict of arrays to `render`, and for `optical_flow`, without the landmarks.
+    """
+    return {key: motions[key] if key in MOTION else value for key, value in people.items() if value.ndim < 3}
 
 
 def render(states, size=64, grey=False):
