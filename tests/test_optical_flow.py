@@ -9,7 +9,6 @@ from scipy.ndimage import map_coordinates
 from vidgen_tf import datasets
 from vidgen_tf.errors import CourseError
 from vidgen_tf.evaluation import motion
-from vidgen_tf.metrics.image import psnr
 from vidgen_tf.models import optical_flow
 from vidgen_tf.worlds import faces
 
@@ -108,11 +107,11 @@ def test_clips_at_other_times_have_the_flow_between_these(name):
     pairs, forward = motion.flow_pairs(clips, 3, 4)
     np.testing.assert_array_equal(pairs, clips.frames[:, 3:5])
     np.testing.assert_array_equal(forward, clips.optical_flow()[:, 3])
-    pairs, backward = motion.flow_pairs(clips, 4, 3)
-    np.testing.assert_array_equal(pairs, clips.frames[:, [4, 3]])
+    pairs, backward = motion.flow_pairs(clips, 8, 3)
+    np.testing.assert_array_equal(pairs, clips.frames[:, [8, 3]])
     warped = np.asarray(optical_flow.warp(clips.frames[:, 3], backward))
-    fetched, still = (psnr(clips.frames[:, 4], frames).mean() for frames in (warped, clips.frames[:, 3]))
-    assert fetched > still + 1, "frame 4 is fetched out of frame 3 along the flow from 4 to 3"
+    fetched, still = (np.abs(clips.frames[:, 8] - frames.astype(float)).mean() for frames in (warped, clips.frames[:, 3]))
+    assert fetched < 0.85 * still, "frame 8 is fetched out of frame 3 along the flow from 8 to 3"
 
 
 def test_motion_goes_over_to_another_face():
