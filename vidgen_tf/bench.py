@@ -142,9 +142,12 @@ def step_flops(model, times=1):
     Returns:
         float, floating point operations.
     """
+    from .models.autoregressive import GPT
     from .models.flow_matching import FlowMatching
     from .models.gan import GAN
 
+    if isinstance(model, GPT):  # each kernel is used once a position
+        return 3 * (model.config.condition_length + model.config.num_tokens) * forward_flops(model)
     if isinstance(model, FlowMatching):  # each kernel is used about once a frame, those of timesteps and tokens as well
         return 3 * model.model.config.num_frames * forward_flops(model.network)
     if not isinstance(model, GAN):
@@ -301,6 +304,21 @@ def _text_to_video(batch):
     return _flow_matching(batch, has_captions=True)
 
 
+def _gpt(batch):
+    import keras
+
+    from .datasets import pipeline
+    from .recipes import RECIPES
+
+    model = RECIPES["gpt-digits"].build()
+    model.compile(keras.optimizers.AdamW(1e-3), jit_compile=True)
+    rng, config = np.random.default_rng(0), model.config
+    condition = rng.integers(0, config.num_condition_ids, (512, config.condition_length), dtype=np.int32)
+    tokens = rng.integers(0, config.num_codes, (512, config.num_tokens), dtype=np.int32)
+    data = pipeline(condition, tokens, batch_size=batch)
+    return model, data.map(lambda condition, tokens: {"condition": condition, "tokens": tokens})
+
+
 # Name, function from a batch size to a compiled model and its data, batch size. Later chapters add their rows.
 MODELS = [
     ("dense frame generator, 64x64 RGB", _dense, 64),
@@ -314,4 +332,5 @@ MODELS = [
     ("stochastic GRUs, 24 latents", _latent_svg, 64),
     ("flow matching, 16 latents", _flow_matching, 64),
     ("text to video, 16 latents", _text_to_video, 64),
+    ("autoregressive transformer, 64 tokens", _gpt, 32),
 ]

@@ -1,6 +1,7 @@
 """A model and its record in, clips out: which pipeline samples a model stands in the record."""
 
 from ..errors import CourseError
+from .autoregressive import autoregressive_samples, token_reconstruction
 from .images import decoder_interpolation, generator_interpolation, glo_interpolation
 from .prediction import frame_prediction, latent_rollout
 from .text_to_video import text_to_video_samples
@@ -15,6 +16,8 @@ PIPELINES = {
     "latent_rollout": latent_rollout,
     "video": video_samples,
     "text_to_video": text_to_video_samples,
+    "token_reconstruction": token_reconstruction,
+    "autoregressive": autoregressive_samples,
 }
 
 
