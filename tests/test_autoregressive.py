@@ -12,6 +12,7 @@ from vidgen_tf.models.autoregressive import (
     CausalSelfAttention,
     GPTConfig,
     causal_mask,
+    empty_caches,
     token_bits,
     write_cache,
 )
@@ -86,8 +87,8 @@ def test_a_mask_is_a_triangle_and_goes_on_where_a_cache_ends():
 @pytest.mark.parametrize("cuts", [(), (4,), range(1, 11)])
 def test_steps_with_a_cache_give_the_logits_of_a_whole_reading(model, cuts):
     """In one go, in two parts, and position by position."""
-    expected, caches = logits(model), model.empty_caches(3)
-    x = keras.ops.concatenate([model.embed_condition(CONDITION), model.embed_tokens(TOKENS[:, :-1])], axis=1)
+    expected, caches = logits(model), empty_caches(model, 3)
+    x = keras.ops.concatenate([model.embedding.embed_condition(CONDITION), model.embedding(TOKENS[:, :-1])], axis=1)
     for first, end in zip((0, *cuts), (*cuts, 10)):
         if first < end:
             found, caches = model.step(x[:, first:end], caches, first)

@@ -117,7 +117,8 @@ class CausalSelfAttention(layers.Layer):
         self.out.build(x_shape)
 
     def call(self, x, cache=None, first=0):
-        q, k, v = (self._split_heads(part) for part in ops.split(self.qkv(x), 3, axis=-1))  # (B, heads, T, head_dim)
+        parts = ops.split(self.qkv(x), 3, axis=-1)
+        q, k, v = (self._split_heads(part) for part in parts)  # (B, T, hidden_dim) -> (B, heads, T, head_dim)
         if cache is not None:
             cache = write_cache(cache, ops.stack([k, v], axis=1), first)
             k, v = cache[:, 0], cache[:, 1]  # (B, heads, S, head_dim)
@@ -145,7 +146,7 @@ class CausalSelfAttention(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class GPTBlock(layers.Layer):
-    """Transformer block: causal self-attention, then an MLP, each normalised before and added to what came in.
+    """Transformer block: causal self-attention, then an MLP, each on a normalised copy and added.
 
     Args:
         hidden_dim: int, size of a token.
@@ -165,8 +166,8 @@ class GPTBlock(layers.Layer):
     def __init__(self, hidden_dim, num_heads, **options):
         super().__init__(**options)
         self.hidden_dim, self.num_heads = hidden_dim, num_heads
-        self.attention_norm, self.attention = layers.LayerNormalization(), CausalSelfAttention(hidden_dim, num_heads)
-        self.mlp_norm = layers.LayerNormalization()
+        self.attention_norm, self.mlp_norm = layers.LayerNormalization(), layers.LayerNormalization()
+        self.attention = CausalSelfAttention(hidden_dim, num_heads)
         self.mlp_in, self.mlp_out = layers.Dense(4 * hidden_dim, activation="gelu"), layers.Dense(hidden_dim)
 
     def build(self, x_shape, cache_shape=None):
@@ -197,8 +198,84 @@ class GPTBlock(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
+class TokenEmbedding(layers.Layer):
+    """Vectors of what a GPT reads: of the ids of a condition, and of the tokens of a clip.
+
+    A token's vector is the sum of three: which code it is, where in its frame it stands, and which frame that is.
+
+    Args:
+        config: `GPTConfig`.
+        **options: of `keras.layers.Layer`.
+
+    Call arguments:
+        tokens: int `(B, T)`.
+        first: int or int tensor, number of the first of them in the clip.
+
+    Output shape:
+        `(B, T, hidden_dim)`.
+    """
+
+    def __init__(self, config, **options):
+        super().__init__(**options)
+        self.config, dim, places = config, config.hidden_dim, config.condition_length
+
+        def table(size, seed):
+            start = keras.initializers.RandomNormal(stddev=0.5, seed=seed)  # about as strong as the sines
+            return layers.Embedding(size, dim, start)
+
+        self.conditions, self.places = table(config.num_condition_ids + 1, 1), table(places, 2)
+        self.codes, self.slots = table(config.num_codes, 3), table(config.num_slots, 4)
+
+    def build(self, tokens_shape):
+        """Makes the weights.
+
+        Args:
+            tokens_shape: shape of the tokens.
+        """
+        for embedding in (self.conditions, self.places, self.codes, self.slots):
+            embedding.build(tokens_shape)
+
+    def call(self, tokens, first=0):
+        index = first + ops.arange(tokens.shape[1])
+        frame, slot = index // self.config.num_slots, index % self.config.num_slots
+        waves = sinusoidal_embedding(ops.cast(frame, "float32"), self.config.hidden_dim, 100.0)
+        return self.codes(tokens) + self.slots(slot) + ops.cast(waves, self.compute_dtype)
+
+    def embed_condition(self, condition):
+        """Vectors of a condition: which id, and where it stands.
+
+        Args:
+            condition: int `(B, condition_length)`.
+
+        Returns:
+            float `(B, condition_length, hidden_dim)`.
+        """
+        return self.conditions(condition) + self.places(ops.arange(self.config.condition_length))
+
+    def get_config(self):
+        """The layer's arguments, so that a saved model can be loaded.
+
+        Returns:
+            dict.
+        """
+        return super().get_config() | {"config": keras.saving.serialize_keras_object(self.config)}
+
+    @classmethod
+    def from_config(cls, config):
+        """A new layer from what `get_config` returned.
+
+        Args:
+            config: dict.
+
+        Returns:
+            `TokenEmbedding`.
+        """
+        return cls(keras.saving.deserialize_keras_object(config.pop("config")), **config)
+
+
+@keras.saving.register_keras_serializable(package="vidgen_tf")
 class GPT(ConfiguredModel):
-    """An autoregressive transformer: the distribution of each token of a clip, given a condition and all tokens before it.
+    """An autoregressive transformer: logits of each token of a clip, given a condition and those before.
 
     Args:
         config: `GPTConfig`.
@@ -219,49 +296,26 @@ class GPT(ConfiguredModel):
 
     def __init__(self, config, seed=0):
         super().__init__(name="gpt")
-        self.config, self.seed, dim = config, seed, config.hidden_dim
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        tables = {
-            "condition_embedding": config.num_condition_ids + 1,
-            "condition_position": config.condition_length,
-            "token_embedding": config.num_codes,
-            "slot_embedding": config.num_slots,
-        }
-        for number, (name, count) in enumerate(tables.items()):
-            start = keras.initializers.RandomNormal(stddev=0.5, seed=number)  # as strong as the positions
-            setattr(self, name, layers.Embedding(count, dim, start, name=name))
-        self.blocks = [GPTBlock(dim, config.num_heads) for _ in range(config.num_layers)]
-        self.norm = layers.LayerNormalization()
-        self.head = layers.Dense(config.num_codes, dtype="float32")
+        self.config, self.seed, self.seed_generator = config, seed, keras.random.SeedGenerator(seed)
+        self.embedding = TokenEmbedding(config)
+        self.blocks = [GPTBlock(config.hidden_dim, config.num_heads) for _ in range(config.num_layers)]
+        self.norm, self.head = layers.LayerNormalization(), layers.Dense(config.num_codes, dtype="float32")
+        for layer in (*self.blocks, self.norm, self.head):
+            layer.build((None, None, config.hidden_dim))
+        self.embedding.build((None, None))
         self.bits_tracker = keras.metrics.Mean(name="bits_per_token")
-        for layer in (*(getattr(self, name) for name in tables), *self.blocks, self.norm, self.head):
-            layer.build((None, None, dim))
         self.build({"condition": (None, config.condition_length), "tokens": (None, config.num_tokens)})
 
-    def embed_condition(self, condition):
-        """Vectors of a condition.
-
-        Args:
-            condition: int `(B, condition_length)`.
-
-        Returns:
-            float `(B, condition_length, hidden_dim)`.
-        """
-        return self.condition_embedding(condition) + self.condition_position(ops.arange(self.config.condition_length))
-
-    def embed_tokens(self, tokens, first=0):
-        """Vectors of tokens: what they are, when their frame is, and where in the frame they are.
-
-        Args:
-            tokens: int `(B, T)`.
-            first: int or int tensor, number of the first of them in the clip.
-
-        Returns:
-            float `(B, T, hidden_dim)`.
-        """
-        index = first + ops.arange(tokens.shape[1])
-        frame = sinusoidal_embedding(ops.cast(index // self.config.num_slots, "float32"), self.config.hidden_dim, 100.0)
-        return self.token_embedding(tokens) + self.slot_embedding(index % self.config.num_slots) + frame
+    def call(self, inputs, training=False):
+        """Logits of all tokens at once, each given the true tokens before it (teacher forcing)."""
+        condition, tokens = inputs["condition"], inputs["tokens"]
+        if training:
+            shape = (ops.shape(condition)[0], 1)
+            draws = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+            condition = ops.where(draws < self.config.condition_dropout, 0, condition)
+        x = self.read(condition, tokens[:, :-1])
+        known = x[:, self.config.condition_length - 1 :]  # the condition's last position knows no token
+        return self.head(self.norm(known))
 
     def read(self, condition, tokens):
         """Runs all blocks on a condition and tokens, in parallel.
@@ -273,26 +327,17 @@ class GPT(ConfiguredModel):
         Returns:
             float `(B, condition_length + T, hidden_dim)`; position i knows all positions up to i.
         """
-        x = ops.concatenate([self.embed_condition(condition), self.embed_tokens(tokens)], axis=1)
+        x = ops.concatenate([self.embedding.embed_condition(condition), self.embedding(tokens)], axis=1)
         for block in self.blocks:
             x = block(x)
         return x
-
-    def call(self, inputs, training=False):
-        """Logits of all tokens at once: each position is given the true tokens before it (teacher forcing)."""
-        condition, tokens = inputs["condition"], inputs["tokens"]
-        if training:
-            draws = keras.random.uniform((ops.shape(condition)[0], 1), dtype="float32", seed=self.seed_generator)
-            condition = ops.where(draws < self.config.condition_dropout, 0, condition)
-        x = self.read(condition, tokens[:, :-1])
-        return self.head(self.norm(x[:, self.config.condition_length - 1 :]))  # the condition's last position knows no token
 
     def step(self, x, caches, first):
         """Goes on by some positions, with the keys and values of all earlier ones in caches.
 
         Args:
             x: float `(B, T, hidden_dim)`, vectors of the new positions.
-            caches: list of a cache for each block, see `CausalSelfAttention`.
+            caches: list of a cache for each block, see `empty_caches`.
             first: int or int tensor, position of the first new one; those of the condition count.
 
         Returns:
@@ -303,19 +348,6 @@ class GPT(ConfiguredModel):
             x, cache = block(x, cache=cache, first=first)
             updated.append(cache)
         return self.head(self.norm(x[:, -1])), updated
-
-    def empty_caches(self, count):
-        """Caches for a condition and the tokens of clips.
-
-        Args:
-            count: int or int tensor, how many clips.
-
-        Returns:
-            list of float `(count, 2, num_heads, condition_length + num_tokens, hidden_dim / num_heads)`, one for each block.
-        """
-        config = self.config
-        shape = (config.num_heads, config.condition_length + config.num_tokens, config.hidden_dim // config.num_heads)
-        return [ops.zeros((count, 2, *shape), self.compute_dtype) for _ in self.blocks]
 
     def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
         """Cross-entropy of the tokens.
@@ -333,6 +365,21 @@ class GPT(ConfiguredModel):
         loss = ops.mean(keras.losses.sparse_categorical_crossentropy(x["tokens"], y_pred, from_logits=True))
         self.bits_tracker.update_state(loss / math.log(2))
         return loss
+
+
+def empty_caches(model, count):
+    """Caches of keys and values for a condition and the tokens of clips.
+
+    Args:
+        model: `GPT`.
+        count: int or int tensor, how many clips.
+
+    Returns:
+        list of float `(count, 2, num_heads, condition_length + num_tokens, hidden_dim / num_heads)`, one for each block.
+    """
+    config = model.config
+    shape = (config.num_heads, config.condition_length + config.num_tokens, config.hidden_dim // config.num_heads)
+    return [ops.zeros((count, 2, *shape), model.compute_dtype) for _ in model.blocks]
 
 
 def token_bits(model, condition, tokens):

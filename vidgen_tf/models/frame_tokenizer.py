@@ -89,11 +89,11 @@ class FiniteScalarQuantizer(layers.Layer):
         super().__init__(**{"dtype": "float32"} | options)  # half precision would round to another level
         self.levels = tuple(levels)
         self.highest = np.float32(levels) - 1  # levels count from 0
-        self.basis = np.cumprod([1, *self.levels[:-1]]).astype(np.int32)  # of the mixed-radix number that an id is
+        self.basis = np.cumprod([1, *self.levels[:-1]]).astype(np.int32)  # of an id, in mixed radix
 
     def call(self, z):
         level = self.highest * (ops.tanh(z) + 1) / 2  # bounded: 0 to highest
-        level = level + ops.stop_gradient(ops.round(level) - level)  # rounded, with the gradient of the identity
+        level = level + ops.stop_gradient(ops.round(level) - level)  # rounded, gradient of the identity
         return 2 * level / self.highest - 1
 
     def codes_to_ids(self, codes):
@@ -182,7 +182,8 @@ class VectorQuantizer(layers.Layer):
             int32 `(...)`.
         """
         flat = ops.reshape(codes, (-1, self.code_dim))
-        distance = ops.sum(ops.square(self.codebook), axis=1) - 2 * flat @ ops.transpose(self.codebook)  # but for |flat|^2
+        squares = ops.sum(ops.square(self.codebook), axis=1)
+        distance = squares - 2 * flat @ ops.transpose(self.codebook)  # (N, num_codes), but for |flat|^2
         return ops.reshape(ops.cast(ops.argmin(distance, axis=1), "int32"), ops.shape(codes)[:-1])
 
     def ids_to_codes(self, ids):
@@ -246,7 +247,7 @@ def build_token_decoder(config):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class FrameTokenizer(ConfiguredModel):
-    """An autoencoder of frames whose latents are rounded to codes, so that a frame becomes a few whole numbers.
+    """An autoencoder of frames whose latents are rounded to codes: a frame becomes a few whole numbers.
 
     Args:
         config: `FrameTokenizerConfig`.

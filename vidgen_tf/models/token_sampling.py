@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from ..errors import CourseError, check_whole
+from .autoregressive import empty_caches
 
 MIN_TEMPERATURE = 1e-6  # what a temperature of 0 is computed with: all probability on the likeliest code
 
@@ -147,14 +148,14 @@ class TokenSampler(keras.Model):
             new = ops.where(ops.take(is_known, i, axis=1), ops.take(tokens, i, axis=1), new)
             tokens = ops.where(places[None] == i, new[:, None], tokens)
             if self.use_cache:
-                logits, caches = gpt.step(gpt.embed_tokens(new[:, None], i), caches, before + i)
+                logits, caches = gpt.step(gpt.embedding(new[:, None], first=i), caches, before + i)
             return tokens, logits, *caches
 
         count = ops.shape(condition)[0]
-        caches = gpt.empty_caches(count) if self.use_cache else []
+        caches = empty_caches(gpt, count) if self.use_cache else []
         logits = ops.zeros((count, gpt.config.num_codes), "float32")
         if self.use_cache:
-            logits, caches = gpt.step(gpt.embed_condition(condition), caches, 0)
+            logits, caches = gpt.step(gpt.embedding.embed_condition(condition), caches, 0)
         return ops.fori_loop(0, gpt.config.num_tokens, add_token, (inputs["tokens"], logits, *caches))[0]
 
 
