@@ -145,6 +145,7 @@ RECIPES = [
             num_slots=16,
             num_condition_ids=CONDITION_IDS["faces-32"],
             condition_length=CONDITION_LENGTHS["faces-32"],
+            num_heads=2,  # 256 tokens: the scores of each head are 261 x 261 numbers, and moving them is most of a step
         ),
         dataset=("faces-32", "train"),
         steps={"fast": 200, "full": 700},
