@@ -148,7 +148,7 @@ RECIPES = [
             num_heads=2,  # 256 tokens: the scores of each head are 261 x 261 numbers, and moving them is most of a step
         ),
         dataset=("faces-32", "train"),
-        steps={"fast": 200, "full": 700},
+        steps={"fast": 200, "full": 600},
         reference="faces-32",
         uses={"tokenizer": "frame-tokenizer-faces"},
         sampling={"temperature": 0.7},
