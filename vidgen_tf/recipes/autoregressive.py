@@ -134,7 +134,7 @@ RECIPES = [
         title="Frame tokenizer: a frame of a drawn face, 32x32 RGB, as sixteen of 1000 codes (finite scalar quantisation)",
         config=FrameTokenizerConfig(channels=3, filters=(32, 64, 128)),
         dataset=("faces-32", "train"),
-        steps={"fast": 400, "full": 1800},
+        steps={"fast": 400, "full": 2400},
         reference="faces-32",
     ),
     dataclasses.replace(
