@@ -148,10 +148,10 @@ RECIPES = [
             num_heads=2,  # 256 tokens: the scores of each head are 261 x 261 numbers, and moving them is most of a step
         ),
         dataset=("faces-32", "train"),
-        steps={"fast": 200, "full": 600},
+        steps={"fast": 200, "full": 800},
         reference="faces-32",
         uses={"tokenizer": "frame-tokenizer-faces"},
         sampling={"temperature": 0.7},
-        training={"learning_rate": 2e-3, "batch_size": 16},
+        training={"learning_rate": 2e-3, "batch_size": 8},
     ),
 ]
