@@ -210,7 +210,7 @@ class VectorQuantizer(layers.Layer):
 def build_token_encoder(config):
     """Strided convolutions from a frame to a grid of latents, before they are quantised.
 
-    The latents are normalised: numbers of variance 1 are spread over all levels of a quantizer from the first step on.
+    Those of finite scalar quantisation are normalised: numbers of variance 1 are spread over all levels from the first step on.
 
     Args:
         config: `FrameTokenizerConfig`.
@@ -224,7 +224,8 @@ def build_token_encoder(config):
         x = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, H/2, W/2, f)
     z = layers.Conv2D(config.code_dim, 1, use_bias=False, dtype="float32")(x)
-    z = layers.BatchNormalization(momentum=0.9, center=False, scale=False, dtype="float32")(z)
+    if config.quantizer == "fsq":
+        z = layers.BatchNormalization(momentum=0.9, center=False, scale=False, dtype="float32")(z)
     return keras.Model(frame, z, name="token_encoder")
 
 
