@@ -9,11 +9,16 @@ import pytest
 from vidgen_tf import datasets, splits
 from vidgen_tf.evaluation import labels
 from vidgen_tf.pipelines import scene_layers
-from vidgen_tf.recipes import RECIPES, classifiers, diffusion, flow, gan, glo, latent_rnn, text_to_video, vae
+from vidgen_tf.recipes import RECIPES, autoregressive, classifiers, diffusion, flow, gan, glo, latent_rnn, text_to_video, vae
 from vidgen_tf.worlds import LabelledClips
 
-MODULES = (classifiers, diffusion, flow, gan, glo, labels, latent_rnn, scene_layers, text_to_video, vae)
-SINGLE_FRAMES = {"vae-digits", "vae-digits-low-beta", "classifier-digits"}  # a frame of a digit shows none of its motions
+MODULES = (autoregressive, classifiers, diffusion, flow, gan, glo, labels, latent_rnn, scene_layers, text_to_video, vae)
+SINGLE_FRAMES = {  # a frame of a digit shows none of its motions
+    "vae-digits",
+    "vae-digits-low-beta",
+    "classifier-digits",
+    "frame-tokenizer-digits",
+}
 RESTRICTED = [name for name, recipe in RECIPES.items() if recipe.dataset[0] in ("digits", "shapes")]
 
 
@@ -36,6 +41,8 @@ def fed(name, monkeypatch, clips):
     for module in MODULES:
         if hasattr(module, "encode"):
             monkeypatch.setattr(module, "encode", pixels)
+        if hasattr(module, "encode_tokens"):
+            monkeypatch.setattr(module, "encode_tokens", lambda tokenizer, frames: frames[..., 0, :4, 0].astype(np.int32))
         if hasattr(module, "load"):
             monkeypatch.setattr(module, "load", lambda dataset, split="train", count=None: clips)
         if hasattr(module, "iter_drawn"):

@@ -13,7 +13,21 @@ import numpy as np
 import pytest
 
 from vidgen_tf.errors import CourseError
-from vidgen_tf.models import classifier, convlstm, dcgan, dit, gan, glo, latent_rnn, renderer, simvp, vae, video_classifier
+from vidgen_tf.models import (
+    autoregressive,
+    classifier,
+    convlstm,
+    dcgan,
+    dit,
+    frame_tokenizer,
+    gan,
+    glo,
+    latent_rnn,
+    renderer,
+    simvp,
+    vae,
+    video_classifier,
+)
 from vidgen_tf.models import flow_gan as flow_gans
 from vidgen_tf.models import optical_flow as optical_flows
 from vidgen_tf.models import video_gan as video_gans
@@ -155,7 +169,22 @@ def latent_diffusion(**conditioning):
     return Case(lambda: dit.LatentDiffusion(config), x, floats(4, 5, 3), "mse")
 
 
+def tokenizer(quantizer):
+    """A frame tokenizer and a batch of frames."""
+    config = frame_tokenizer.FrameTokenizerConfig(image_size=8, filters=(4, 6), levels=(4, 3), quantizer=quantizer, vq_dim=3)
+    names = ("loss", "reconstruction_loss")
+    return Case(lambda: frame_tokenizer.FrameTokenizer(config), floats(4, 8, 8, 1), names=names)
+
+
+GPT = autoregressive.GPTConfig(
+    num_codes=7, num_slots=2, num_frames=3, num_condition_ids=4, condition_length=2, hidden_dim=8, num_layers=1, num_heads=2
+)
+CLIP_TOKENS = {"condition": RNG.integers(0, 5, (4, 2)).astype("int32"), "tokens": RNG.integers(0, 7, (4, 6)).astype("int32")}
+
 CASES |= {
+    "frame_tokenizer": tokenizer("fsq"),
+    "vq_frame_tokenizer": tokenizer("vq"),
+    "gpt": Case(lambda: autoregressive.GPT(GPT), CLIP_TOKENS, names=("loss", "bits_per_token")),
     "ball_scene": Case(
         lambda: renderer.BallScene(renderer.RendererConfig(image_size=6)),
         np.float32([0, 0.1, 0.2, 0.3]),
@@ -170,7 +199,7 @@ CASES |= {
 
 every_model = pytest.mark.parametrize("name", CASES)
 # A graph takes seconds to trace: functional models, which Keras itself trains, and parts of other cases do without.
-WITHOUT_A_GRAPH = ("classifier", "video_classifier", "simvp", "text_to_video", "scene_layers")
+WITHOUT_A_GRAPH = ("vq_frame_tokenizer", "classifier", "video_classifier", "simvp", "text_to_video", "scene_layers")
 
 
 @pytest.fixture(scope="module")
@@ -355,7 +384,7 @@ def test_sizes_that_cannot_be_built_are_refused(make, said):
 
 
 @pytest.mark.parametrize(
-    "config", [CONVLSTM, SIMVP, RNN, DCGAN, VIDEO_GAN, FLOW_GAN, glo.GLOConfig(num_frames=5), vae.VAEConfig()]
+    "config", [CONVLSTM, SIMVP, RNN, DCGAN, VIDEO_GAN, FLOW_GAN, GPT, glo.GLOConfig(num_frames=5), vae.VAEConfig()]
 )
 def test_a_configuration_survives_a_file(config):
     import json

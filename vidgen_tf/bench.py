@@ -145,6 +145,7 @@ def step_flops(model, times=1):
     Returns:
         float, floating point operations.
     """
+    from .models.autoregressive import GPT
     from .models.flow_gan import FlowGAN
     from .models.flow_matching import FlowMatching
     from .models.gan import GAN
@@ -155,6 +156,8 @@ def step_flops(model, times=1):
     if isinstance(model, FlowGAN):  # one generated batch for both; the discriminator as below, its first two passes once only
         penalty = 12 / model.penalty_stride if model.gamma else 0
         return 3 * forward_flops(model.generator) + (9 + penalty) * forward_flops(model.discriminator)
+    if isinstance(model, GPT):  # each kernel is used once a position
+        return 3 * (model.config.condition_length + model.config.num_tokens) * forward_flops(model)
     if isinstance(model, FlowMatching):  # each kernel is used about once a frame, those of timesteps and tokens as well
         return 3 * model.model.config.num_frames * forward_flops(model.network)
     if not isinstance(model, GAN):
@@ -335,6 +338,22 @@ def _text_to_video(batch):
     return _flow_matching(batch, has_captions=True)
 
 
+def _gpt(batch):
+    import keras
+
+    from .datasets import pipeline
+    from .models.autoregressive import GPT, GPTConfig
+
+    config = GPTConfig(num_condition_ids=140, condition_length=9)
+    model = GPT(config)
+    model.compile(keras.optimizers.AdamW(1e-3), jit_compile=False)
+    rng = np.random.default_rng(0)
+    condition = rng.integers(0, config.num_condition_ids, (512, config.condition_length), dtype=np.int32)
+    tokens = rng.integers(0, config.num_codes, (512, config.num_tokens), dtype=np.int32)
+    data = pipeline(condition, tokens, batch_size=batch)
+    return model, data.map(lambda condition, tokens: {"condition": condition, "tokens": tokens})
+
+
 # Name, function from a batch size to a compiled model and its data, batch size. Later chapters add their rows.
 MODELS = [
     ("dense frame generator, 64x64 RGB", _dense, 64),
@@ -350,4 +369,5 @@ MODELS = [
     ("stochastic GRUs, 24 latents", _latent_svg, 64),
     ("flow matching, 16 latents", _flow_matching, 64),
     ("text to video, 16 latents", _text_to_video, 64),
+    ("autoregressive transformer, 64 tokens", _gpt, 32),
 ]

@@ -2,6 +2,7 @@
 
 import functools
 
+from .autoregressive import evaluate_autoregressive, evaluate_tokenizer
 from .features import class_accuracy
 from .images import evaluate_generator, evaluate_glo
 from .labels import LABELS
@@ -38,6 +39,8 @@ EVALUATIONS = {name: functools.partial(evaluate_classifier, labelled) for name, 
     "latent_samples": evaluate_latent_model,
     "video": evaluate_video,
     "text_to_video": evaluate_text_to_video,
+    "frame_tokenizer": evaluate_tokenizer,
+    "autoregressive": evaluate_autoregressive,
 }
 
 

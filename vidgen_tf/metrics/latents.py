@@ -1,4 +1,4 @@
-"""Metrics of latents: whether the latents of a clip's frames lie in the order of time."""
+"""Metrics of latents: whether those of a clip lie in the order of time, and how many codes of a tokenizer occur."""
 
 import numpy as np
 
@@ -57,3 +57,25 @@ def frames_before_reversal(positions):
         return 0
     reversed_ = (step[1:] * step[:-1] < 0).any(axis=(1, 2))
     return int(reversed_.argmax()) + 2 if reversed_.any() else len(positions)
+
+
+def code_usage(tokens, num_codes):
+    """How many of the codes of a tokenizer occur in tokens, and how evenly.
+
+    Count the tokens of many clips: in a single batch most codes are missing, however good the tokenizer.
+
+    Args:
+        tokens: int array of any shape, from 0 to num_codes, exclusive.
+        num_codes: int.
+
+    Returns:
+        share, float in [0, 1], of the codes that occur at all; and the perplexity, float from 1 to num_codes: 2 to the entropy of
+        their frequencies in bits, the number of equally frequent codes with that entropy.
+
+    Example:
+        >>> code_usage(np.array([0, 0, 3, 3]), 8)
+        (0.25, 2.0)
+    """
+    counts = np.bincount(np.ravel(tokens), minlength=num_codes)
+    frequency = counts[counts > 0] / counts.sum()
+    return float(np.mean(counts > 0)), float(np.exp2(-np.sum(frequency * np.log2(frequency))))

@@ -2,6 +2,7 @@
 
 from ..errors import CourseError
 from .animation import motion_transfer
+from .autoregressive import autoregressive_samples, token_reconstruction
 from .images import decoder_interpolation, generator_interpolation, glo_interpolation
 from .prediction import frame_prediction, latent_rollout
 from .text_to_video import text_to_video_samples
@@ -17,6 +18,8 @@ PIPELINES = {
     "latent_rollout": latent_rollout,
     "video": video_samples,
     "text_to_video": text_to_video_samples,
+    "token_reconstruction": token_reconstruction,
+    "autoregressive": autoregressive_samples,
 }
 
 

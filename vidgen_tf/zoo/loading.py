@@ -1,11 +1,13 @@
 """Models built from the zoo's records: a name and a configuration become a `keras.Model`."""
 
 from ..errors import CourseError
+from ..models.autoregressive import GPT, GPTConfig
 from ..models.classifier import ClassifierConfig, build_classifier
 from ..models.convlstm import ConvLSTM, ConvLSTMConfig
 from ..models.dcgan import DCGANConfig, build_dcgan_generator
 from ..models.dit import DiffusionConfig, LatentDiffusion
 from ..models.flow_gan import FlowGANConfig, build_flow_generator
+from ..models.frame_tokenizer import FrameTokenizer, FrameTokenizerConfig
 from ..models.gan import MLPGANConfig, build_mlp_generator
 from ..models.glo import GLO, GLOConfig
 from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG
@@ -27,6 +29,8 @@ MODELS = {
     "LatentGRU": (LatentRNNConfig, lambda config, seed: LatentGRU(config)),
     "LatentSVG": (LatentRNNConfig, LatentSVG),
     "LatentDiffusion": (DiffusionConfig, lambda config, seed: LatentDiffusion(config)),
+    "FrameTokenizer": (FrameTokenizerConfig, lambda config, seed: FrameTokenizer(config)),
+    "GPT": (GPTConfig, GPT),
     "Classifier": (ClassifierConfig, lambda config, seed: build_classifier(config)),
     "VideoClassifier": (VideoClassifierConfig, lambda config, seed: build_video_classifier(config)),
 }
