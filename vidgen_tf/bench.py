@@ -138,8 +138,8 @@ def step_flops(model, times=1):
     """The work of a training step for one item: a backward pass costs twice a forward one, or once to the images alone.
 
     Args:
-        model: built `keras.Model`, `vidgen_tf.models.gan.GAN`, `vidgen_tf.models.flow_gan.FlowGAN` or
-            `vidgen_tf.models.flow_matching.FlowMatching`.
+        model: built `keras.Model`, `vidgen_tf.models.gan.GAN`, `vidgen_tf.models.flow_gan.FlowGAN`,
+            `vidgen_tf.models.autoregressive.GPT` or `vidgen_tf.models.flow_matching.FlowMatching`.
         times: how often an item passes through the model, once for each of its frames where they are read one by one.
 
     Returns:
@@ -154,7 +154,7 @@ def step_flops(model, times=1):
     if isinstance(model, FlowNet):  # its own network takes any size, and so tells none
         return 3 * forward_flops(build_flow_network(model.config, FLOW_SIZE))
     if isinstance(model, FlowGAN):  # one generated batch for both; the discriminator as below, its first two passes once only
-        penalty = 12 / model.penalty_stride if model.gamma else 0
+        penalty = 12 / model.config.penalty_stride if model.config.gamma else 0
         return 3 * forward_flops(model.generator) + (9 + penalty) * forward_flops(model.discriminator)
     if isinstance(model, GPT):  # each kernel is used once a position
         return 3 * (model.config.condition_length + model.config.num_tokens) * forward_flops(model)
