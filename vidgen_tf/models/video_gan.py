@@ -9,7 +9,6 @@ from keras import layers, ops
 from ..errors import CourseError, check_whole
 from ..layers import update_ema
 from .base import Config
-from .dcgan import DCGANConfig, build_dcgan_discriminator, build_dcgan_generator
 from .gan import AdversarialModel, gradient_penalty, rpgan_losses
 
 
@@ -27,6 +26,8 @@ class VideoGANConfig(Config):
     motion_dim: int = 12  # of the code of each frame
     noise_dim: int = 8  # of what the recurrent network reads at each frame
     hidden_dim: int = 64  # of the recurrent network
+    style_dim: int = 64  # of what the content code becomes before it scales and shifts channels
+    feature_dim: int = 128  # of each frame, in the video discriminator
     num_classes: int = 1  # motions that can be asked for
     num_frames: int = 16  # of a clip
     num_shown_frames: int = 3  # of a clip, those that a training step renders and shows the discriminators
@@ -122,6 +123,43 @@ def build_motion_network(config):
     return keras.Model([noise, label], layers.Dense(config.motion_dim)(x), name="motion_network")
 
 
+def build_frame_generator(config):
+    """Transposed convolutions from the codes of a frame to the frame: motion lays out the picture, content paints it.
+
+    The motion code becomes the first layer's 4x4 places. The content code scales and shifts the channels of every layer, the same
+    way at all places (conditional batch normalisation), so it decides what is drawn, and has no say in where.
+
+    Args:
+        config: `VideoGANConfig`.
+
+    Returns:
+        `keras.Model` from float32 `(B, content_dim + motion_dim)` to float32 `(B, H, W, C)` in [-1, 1].
+
+    References:
+        de Vries, Strub, Mary, Larochelle, Pietquin and Courville, 2017, "Modulating early visual processing by language"; Karras,
+        Laine and Aila, 2019, "A style-based generator architecture for generative adversarial networks".
+    """
+    codes = keras.Input((config.content_dim + config.motion_dim,), name="codes")
+    content, motion = codes[:, : config.content_dim], codes[:, config.content_dim :]
+    style = layers.LeakyReLU(negative_slope=0.2)(layers.Dense(config.style_dim)(content))
+    first, *others = config.filters
+    x = layers.Reshape((4, 4, first))(layers.Dense(4 * 4 * first)(motion))  # (B, 16 * F) -> (B, 4, 4, F)
+    x = _modulate(x, style)
+    for filters in others:
+        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False)(x)  # (B, h, w, F) -> (B, 2h, 2w, filters)
+        x = _modulate(x, style)
+    x = layers.UpSampling2D(interpolation="bilinear")(x)
+    x = layers.Conv2D(config.channels, 3, padding="same")(x)
+    return keras.Model(codes, layers.Activation("tanh", dtype="float32")(x), name="frame_generator")
+
+
+def _modulate(x, style):
+    """Batch normalisation whose scale and offset come from a style `(B, S)`, and a leaky ReLU."""
+    x = layers.BatchNormalization(momentum=0.9, center=False, scale=False)(x)
+    scale, offset = (layers.Dense(x.shape[-1])(style)[:, None, None] for _ in range(2))  # (B, F) -> (B, 1, 1, F)
+    return layers.LeakyReLU(negative_slope=0.2)(x * (1 + scale) + offset)
+
+
 def build_video_generator(config):
     """A content code, and noise for the motion, become some frames of a clip.
 
@@ -142,66 +180,56 @@ def build_video_generator(config):
     motion = build_motion_network(config)([noise, label])
     motion = ops.take_along_axis(motion, index[..., None], axis=1)  # (B, T, motion_dim) -> (B, K, motion_dim)
     same = ops.ones_like(motion[..., :1]) * content[:, None]  # the content code is one and the same in all frames
-    codes = ops.concatenate([same, motion], axis=-1)
-    dim = config.content_dim + config.motion_dim
-    image_generator = build_dcgan_generator(DCGANConfig(dim, config.filters, config.channels))
-    clip = PerFrame(image_generator)(codes)  # (B, K, dim) -> (B, K, H, W, C)
+    clip = PerFrame(build_frame_generator(config))(ops.concatenate([same, motion], axis=-1))  # -> (B, K, H, W, C)
     return keras.Model([content, noise, label, index], clip, name="video_generator")
 
 
-def build_image_discriminator(config):
-    """One logit for each frame, which is seen alone.
+def build_discriminators(config, names=("image", "video")):
+    """Logits of some frames of a clip: of each frame alone, and of all of them together.
+
+    Both discriminators read the same features of the frames. The image discriminator rates each frame by them; the video
+    discriminator puts the features of all frames side by side, with the frames' times and the class of the clip.
 
     Args:
         config: `VideoGANConfig`.
+        names: of the discriminators that are wanted, "image" and "video".
 
     Returns:
-        `keras.Model` from [float32 `(B, K, H, W, C)` in [-1, 1], int32 `(B, K)` numbers of the frames, int32 `(B,)` classes] to
-        float32 logits `(B, K)`; only the frames matter.
-    """
-    frames, index, label = _shown(config)
-    network = build_dcgan_discriminator(DCGANConfig(1, config.filters, config.channels))
-    logits = PerFrame(network)(frames)[..., 0]  # (B, K, H, W, C) -> (B, K, 1) -> (B, K)
-    return keras.Model([frames, index, label], logits, name="image_discriminator")
-
-
-def build_video_discriminator(config):
-    """One logit for some frames of a clip together, with their times and the clip's class.
-
-    The frames lie on one another as channels, so that the first convolution can already compare them.
-
-    Args:
-        config: `VideoGANConfig`.
-
-    Returns:
-        `keras.Model` from [float32 `(B, K, H, W, C)` in [-1, 1], int32 `(B, K)` numbers of the frames, int32 `(B,)` classes] to
-        float32 logits `(B, 1)`.
+        `keras.Model` from [float32 `(B, K, H, W, C)` in [-1, 1], int32 `(B, K)` numbers of the frames, int32 `(B,)` classes] to a
+        dict of float32 logits: "image" `(B, K)` and "video" `(B, 1)`.
 
     References:
         Skorokhodov, Tulyakov and Elhoseiny, 2022, "StyleGAN-V: a continuous video generator with the price, image quality and
-        perks of StyleGAN2" (few frames of a clip suffice).
+        perks of StyleGAN2" (few frames of a clip suffice, their features side by side).
     """
-    frames, index, label = _shown(config)
-    size, depth = config.image_size, config.num_shown_frames * config.channels
-    stack = ops.reshape(ops.transpose(frames, (0, 2, 3, 1, 4)), (-1, size, size, depth))  # (B, K, H, W, C) -> (B, H, W, K*C)
-    times = ops.cast(index, stack.dtype) / config.num_frames * 2 - 1  # (B, K), from -1 to 1
-    known = ops.concatenate([times, ops.one_hot(label, config.num_classes, dtype=stack.dtype)], axis=-1)
-    planes = ops.ones_like(stack[..., :1]) * known[:, None, None]  # (B, H, W, K + classes)
-    channels = depth + config.num_shown_frames + config.num_classes
-    network = build_dcgan_discriminator(DCGANConfig(1, config.filters, channels))
-    logits = network(ops.concatenate([stack, planes], axis=-1))
-    return keras.Model([frames, index, label], logits, name="video_discriminator")
-
-
-def _shown(config):
-    """What both discriminators read: frames, their numbers, and the class."""
     shape = config.num_shown_frames, config.image_size, config.image_size, config.channels
     frames = keras.Input(shape, name="frames")
     index = keras.Input((config.num_shown_frames,), dtype="int32", name="index")
-    return frames, index, keras.Input((), dtype="int32", name="label")
+    label = keras.Input((), dtype="int32", name="label")
+    features = PerFrame(_frame_encoder(config))(frames)  # (B, K, H, W, C) -> (B, K, 16 * F)
+    logits = {}
+    if "image" in names:
+        logits["image"] = layers.Dense(1, dtype="float32")(features)[..., 0]  # (B, K)
+    if "video" in names:
+        x = layers.LeakyReLU(negative_slope=0.2)(layers.Dense(config.feature_dim)(features))
+        times = ops.cast(index, x.dtype) / config.num_frames * 2 - 1  # (B, K), from -1 to 1
+        known = ops.concatenate([times, ops.one_hot(label, config.num_classes, dtype=x.dtype)], axis=-1)
+        x = ops.concatenate([layers.Flatten()(x), layers.Dense(config.feature_dim)(known)], axis=-1)
+        x = layers.LeakyReLU(negative_slope=0.2)(layers.Dense(2 * config.feature_dim)(x))
+        logits["video"] = layers.Dense(1, dtype="float32")(x)  # (B, 1)
+    return keras.Model([frames, index, label], logits, name="discriminators")
 
 
-DISCRIMINATORS = {"image": build_image_discriminator, "video": build_video_discriminator}
+def _frame_encoder(config):
+    """Strided convolutions from frames `(B, H, W, C)` to features `(B, 16 * F)`."""
+    frame = x = keras.Input((config.image_size, config.image_size, config.channels), name="frame")
+    for filters in reversed(config.filters):
+        x = layers.Conv2D(filters, 4, strides=2, padding="same")(x)  # (B, H, W, C) -> (B, H/2, W/2, filters)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+    return keras.Model(frame, layers.Flatten()(x), name="frame_encoder")
+
+
+DISCRIMINATORS = ("image", "video")
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -233,15 +261,13 @@ class VideoGAN(AdversarialModel):
 
     def __init__(self, config, discriminators=("image", "video"), gamma=1.0, penalty_stride=4, ema_decay=0.995, seed=0):
         super().__init__(name="video_gan")
-        if not discriminators or not set(discriminators) <= DISCRIMINATORS.keys():
+        if not discriminators or not set(discriminators) <= set(DISCRIMINATORS):
             raise CourseError(f"A video GAN needs discriminators among {', '.join(DISCRIMINATORS)}, got {discriminators!r}.")
         self.config, self.discriminators, self.seed = config, tuple(discriminators), seed
         self.gamma, self.penalty_stride, self.ema_decay = gamma, penalty_stride, ema_decay
         self.generator, self.ema_generator = build_video_generator(config), build_video_generator(config)
         self.ema_generator.set_weights(self.generator.get_weights())
-        shown = _shown(config)
-        logits = {name: DISCRIMINATORS[name](config)(list(shown)) for name in self.discriminators}
-        self.discriminator = keras.Model(list(shown), logits, name="discriminators")
+        self.discriminator = build_discriminators(config, self.discriminators)
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.build(self.generator.input_shape)
 
