@@ -20,9 +20,12 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = [[], ["data"], ["train"], ["sample"], ["evaluate"], ["ablate"], ["zoo"], ["bench"]]
 
 
+OWN = ("PYTEST_CURRENT_TEST", "VIDGEN_QUIET", "TF_CPP_MIN_LOG_LEVEL")  # a tester's environment
+
+
 def command(*arguments, stdout=subprocess.PIPE, **environment):
     """A process of the command line with nothing of the test's own in its environment, and Ctrl-C heard wherever it runs."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTEST_CURRENT_TEST", "VIDGEN_QUIET")}
+    kept = {key: value for key, value in os.environ.items() if key not in OWN}
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from vidgen_tf.cli import main; sys.exit(main())"
     words, text = [sys.executable, "-c", code, *map(str, arguments)], {"text": True, "errors": "replace"}
