@@ -98,10 +98,10 @@ def test_two_variants_are_trained_with_two_seeds(few_clips, monkeypatch, tmp_pat
     monkeypatch.setitem(diffusion.ABLATIONS, "digits", {name: diffusion.ABLATIONS["digits"][name] for name in names})
     monkeypatch.setattr(diffusion, "evaluate_trained", evaluated)
     path = tmp_path / "rows.json"
-    rows = diffusion.run_ablation("digits", path, steps=100, seeds=(12,))
+    rows = diffusion.run_ablation("digits", path, steps=200, seeds=(12,))
     assert [(row["variant"], row["seed"], row["uniform"]) for row in rows] == [(names[0], 12, 0.0), (names[1], 12, 1.0)]
     monkeypatch.delitem(diffusion.ABLATIONS["digits"], "uniform timesteps")
-    again = diffusion.run_ablation("digits", path, steps=100, seeds=(12, 112))
+    again = diffusion.run_ablation("digits", path, steps=200, seeds=(12, 112))
     assert [(row["variant"], row["seed"]) for row in again] == [("baseline", 12), ("baseline", 112)]
     assert again[0] == rows[0] and len({row["norm"] for row in rows + again}) == 3 and not path.exists()
 
@@ -110,7 +110,7 @@ def test_two_variants_are_trained_with_two_seeds(few_clips, monkeypatch, tmp_pat
 def test_a_tiny_ablation_of_text_to_video_has_accuracies_for_every_variant(few_clips, monkeypatch, tmp_path):
     two = dict(list(text_to_video.ABLATIONS["digits"].items())[:2])
     monkeypatch.setitem(text_to_video.ABLATIONS, "digits", two)
-    rows = text_to_video.run_ablation("digits", tmp_path / "rows.json", steps=100, seeds=(13,))
+    rows = text_to_video.run_ablation("digits", tmp_path / "rows.json", steps=200, seeds=(13,))
     assert [row["variant"] for row in rows] == ["no attribute dropout", "attribute dropout"]
     for row in rows:
         keys = {"joint_accuracy", "motion_accuracy", "held_out_joint_accuracy", "held_out_motion_accuracy"}
