@@ -17,7 +17,7 @@ SINGLE_FRAMES = {  # a frame of a digit shows none of its motions
     "vae-digits",
     "vae-digits-low-beta",
     "classifier-digits",
-    "frame-tokenizer-digits",
+    "video-tokenizer-digits",
 }
 RESTRICTED = [name for name, recipe in RECIPES.items() if recipe.dataset[0] in ("digits", "shapes")]
 

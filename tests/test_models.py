@@ -19,7 +19,7 @@ from vidgen_tf.models import (
     convlstm,
     dcgan,
     dit,
-    frame_tokenizer,
+    video_tokenizer,
     gan,
     glo,
     latent_rnn,
@@ -171,9 +171,9 @@ def latent_diffusion(**conditioning):
 
 def tokenizer(quantizer):
     """A frame tokenizer and a batch of frames."""
-    config = frame_tokenizer.FrameTokenizerConfig(image_size=8, filters=(4, 6), levels=(4, 3), quantizer=quantizer, vq_dim=3)
+    config = video_tokenizer.VideoTokenizerConfig(image_size=8, filters=(4, 6), levels=(4, 3), quantizer=quantizer, vq_dim=3)
     names = ("loss", "reconstruction_loss")
-    return Case(lambda: frame_tokenizer.FrameTokenizer(config), floats(4, 8, 8, 1), names=names)
+    return Case(lambda: video_tokenizer.VideoTokenizer(config), floats(4, 8, 8, 1), names=names)
 
 
 GPT = autoregressive.GPTConfig(
@@ -182,8 +182,8 @@ GPT = autoregressive.GPTConfig(
 CLIP_TOKENS = {"condition": RNG.integers(0, 5, (4, 2)).astype("int32"), "tokens": RNG.integers(0, 7, (4, 6)).astype("int32")}
 
 CASES |= {
-    "frame_tokenizer": tokenizer("fsq"),
-    "vq_frame_tokenizer": tokenizer("vq"),
+    "video_tokenizer": tokenizer("fsq"),
+    "vq_video_tokenizer": tokenizer("vq"),
     "gpt": Case(lambda: autoregressive.GPT(GPT), CLIP_TOKENS, names=("loss", "bits_per_token")),
     "ball_scene": Case(
         lambda: renderer.BallScene(renderer.RendererConfig(image_size=6)),
@@ -199,7 +199,7 @@ CASES |= {
 
 every_model = pytest.mark.parametrize("name", CASES)
 # A graph takes seconds to trace: functional models, which Keras itself trains, and parts of other cases do without.
-WITHOUT_A_GRAPH = ("vq_frame_tokenizer", "classifier", "video_classifier", "simvp", "text_to_video", "scene_layers")
+WITHOUT_A_GRAPH = ("vq_video_tokenizer", "classifier", "video_classifier", "simvp", "text_to_video", "scene_layers")
 
 
 @pytest.fixture(scope="module")

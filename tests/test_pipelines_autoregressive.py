@@ -8,7 +8,7 @@ from vidgen_tf import datasets
 from vidgen_tf.errors import CourseError
 from vidgen_tf.evaluation.autoregressive import clip_accuracy, evaluate_tokenizer
 from vidgen_tf.models.autoregressive import GPT, GPTConfig
-from vidgen_tf.models.frame_tokenizer import FrameTokenizer, FrameTokenizerConfig, decode_tokens, encode_tokens
+from vidgen_tf.models.video_tokenizer import VideoTokenizer, VideoTokenizerConfig, decode_tokens, encode_tokens
 from vidgen_tf.pipelines import autoregressive
 from vidgen_tf.pipelines.autoregressive import CONDITION_IDS, CONDITION_LENGTHS, condition_ids, generate_clips
 from vidgen_tf.recipes import autoregressive as recipes
@@ -20,7 +20,7 @@ from vidgen_tf.tokenizer import detokenize
 def pair():
     """A small GPT of digits and its tokenizer."""
     keras.utils.set_random_seed(1)
-    tokenizer = FrameTokenizer(FrameTokenizerConfig(filters=(4, 4, 4, 4), levels=(3, 3)))
+    tokenizer = VideoTokenizer(VideoTokenizerConfig(filters=(4, 4, 4, 4), levels=(3, 3)))
     config = GPTConfig(
         num_codes=9,
         num_condition_ids=CONDITION_IDS["digits"],
@@ -82,7 +82,7 @@ def test_each_clip_is_an_example_with_each_of_its_captions(pair):
 @pytest.mark.parametrize("dataset", ["digits", "faces"])
 def test_the_recipes_are_whole(dataset):
     known = {recipe.name: recipe for recipe in recipes.RECIPES}
-    tokenizer, gpt = known[f"frame-tokenizer-{dataset}"], known[f"gpt-{dataset}"]
+    tokenizer, gpt = known[f"video-tokenizer-{dataset}"], known[f"gpt-{dataset}"]
     assert gpt.uses["tokenizer"] == tokenizer.name and tokenizer.dataset == gpt.dataset
     assert gpt.config.num_codes == tokenizer.config.num_codes and gpt.config.num_slots == tokenizer.config.num_slots
     name = gpt.dataset[0]
@@ -99,7 +99,7 @@ def test_a_short_training_lowers_the_bits(pair, monkeypatch):
 
 def test_scores_of_a_tokenizer_and_of_real_clips():
     record = {"dataset": {"name": "digits"}}
-    model = FrameTokenizer(FrameTokenizerConfig(filters=(2, 2, 2, 2), levels=(2, 2)))
+    model = VideoTokenizer(VideoTokenizerConfig(filters=(2, 2, 2, 2), levels=(2, 2)))
     scores = evaluate_tokenizer(model, record)
     assert set(scores) == {"psnr_db", "codes_in_use", "code_perplexity"} and 0 < scores["codes_in_use"] <= 1
     for name in ("digits", "faces-32"):

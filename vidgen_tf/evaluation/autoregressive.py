@@ -1,4 +1,4 @@
-"""Evaluation of frame tokenizers and of the autoregressive transformers that write their tokens."""
+"""Evaluation of video tokenizers and of the autoregressive transformers that write their tokens."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from ..datasets import load
 from ..metrics.image import psnr
 from ..metrics.latents import code_usage
 from ..models.autoregressive import token_bits
-from ..models.frame_tokenizer import decode_tokens, encode_tokens
+from ..models.video_tokenizer import decode_tokens, encode_tokens
 from ..pipelines.autoregressive import condition_ids, generate_clips, prompts_of
 from ..pipelines.video import load_autoencoder
 from ..worlds import faces
@@ -22,10 +22,10 @@ FACE_OUTPUTS = {"hair_style": "hair_style", "hair_colour": "hair_colour", "beard
 
 
 def evaluate_tokenizer(model, record):
-    """Reconstruction by a frame tokenizer, and use of its codes, on the test clips of its data set.
+    """Reconstruction by a video tokenizer, and use of its codes, on the test clips of its data set.
 
     Args:
-        model: trained `FrameTokenizer`.
+        model: trained `VideoTokenizer`.
         record: dict, its record.
 
     Returns:
@@ -89,7 +89,7 @@ def evaluate_autoregressive(model, record):
     scores |= clip_accuracy(frames, clips, dataset)
     reconstructed = clip_accuracy(decode_tokens(tokenizer, tokens), clips, dataset)
     scores |= {f"{name}_reconstruction": value for name, value in reconstructed.items()}
-    scores["bits_per_token"] = float(token_bits(model, condition, tokens.reshape(len(tokens), -1)).mean())
+    scores["bits_per_token"] = float(token_bits(model, condition, tokens).mean())
     if dataset == "digits":
         clips, prompts = prompts_of(dataset, NUM_HELD_OUT, held_out=True)
         frames = generate_clips(model, tokenizer, condition_ids(prompts, dataset), seed=2, **record["sampling"])

@@ -39,7 +39,7 @@ EVALUATIONS = {name: functools.partial(evaluate_classifier, labelled) for name, 
     "latent_samples": evaluate_latent_model,
     "video": evaluate_video,
     "text_to_video": evaluate_text_to_video,
-    "frame_tokenizer": evaluate_tokenizer,
+    "video_tokenizer": evaluate_tokenizer,
     "autoregressive": evaluate_autoregressive,
 }
 

@@ -8,7 +8,6 @@ import numpy as np
 from keras import layers, ops
 
 from ..errors import CourseError
-from ..layers import sinusoidal_embedding
 from .base import Config, ConfiguredModel
 
 BATCH_SIZE = 64  # clips whose logits are computed at once
@@ -17,15 +16,14 @@ BATCH_SIZE = 64  # clips whose logits are computed at once
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
 class GPTConfig(Config):
-    """Sizes of an autoregressive transformer over a condition and the tokens of a clip, frame by frame.
+    """Sizes of an autoregressive transformer over a condition and the tokens of a clip.
 
     Raises:
         CourseError: a size below 1, heads that don't divide the hidden dimension, or a probability beyond [0, 1].
     """
 
-    num_codes: int = 1000  # values of a token
-    num_slots: int = 4  # tokens of a frame
-    num_frames: int = 16
+    levels: tuple[int, ...] = (8, 5, 5, 5)  # of the tokenizer's codes; their product is the number of codes
+    num_tokens: int = 60  # of a clip
     num_condition_ids: int = 1  # values of an id of the condition, from 1; 0 stands for none
     condition_length: int = 1  # ids in front of the tokens
     hidden_dim: int = 96
@@ -42,9 +40,9 @@ class GPTConfig(Config):
             raise CourseError(f"condition_dropout is a probability from 0 to 1, got {self.condition_dropout}.")
 
     @property
-    def num_tokens(self):
-        """int, tokens of a clip."""
-        return self.num_frames * self.num_slots
+    def num_codes(self):
+        """int, values that a token may have."""
+        return math.prod(self.levels)
 
 
 def causal_mask(num_queries, num_keys, first=0):
@@ -198,10 +196,114 @@ class GPTBlock(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
+class CodeEmbedding(layers.Layer):
+    """Vectors of the codes of finite scalar quantisation: one of its own for each code, plus one for each of its levels.
+
+    Codes that share a level share a part of their vectors. So what is learned of a code serves its neighbours too, which stand
+    for almost the same picture; a plain table would have to learn each of the codes by itself.
+
+    Args:
+        levels: tuple of ints, how many values each number of a code may have.
+        hidden_dim: int, size of a vector.
+        stddev: float, standard deviation of the vectors at the start.
+        **options: of `keras.layers.Layer`.
+
+    Call arguments:
+        ids: int `(...)`, numbers of codes, as `FiniteScalarQuantizer.codes_to_ids` gives them.
+
+    Output shape:
+        `(..., hidden_dim)`.
+
+    References:
+        Yu and others, 2024, "Language model beats diffusion: tokenizer is key to visual generation" (tokens as sums of parts).
+    """
+
+    def __init__(self, levels, hidden_dim, stddev=0.5, **options):
+        super().__init__(**options)
+        self.levels, self.hidden_dim, self.stddev = tuple(levels), hidden_dim, stddev
+        basis = np.cumprod([1, *self.levels[:-1]])
+        self.level_of_code = np.arange(math.prod(self.levels))[:, None] // basis % self.levels  # (num_codes, len(levels))
+
+    def build(self, ids_shape=None):
+        """Makes the weights.
+
+        Args:
+            ids_shape: unused.
+        """
+        sizes = (math.prod(self.levels), *self.levels)
+        start = keras.initializers.RandomNormal(stddev=self.stddev / math.sqrt(len(sizes)))
+        tables = [self.add_weight((size, self.hidden_dim), initializer=start) for size in sizes]
+        self.own, self.of_level = tables[0], tables[1:]
+
+    def call(self, ids):
+        return ops.take(self.table(), ids, axis=0)
+
+    def table(self):
+        """The vectors of all codes.
+
+        Returns:
+            float `(num_codes, hidden_dim)`.
+        """
+        shared = [ops.take(of_level, self.level_of_code[:, i], axis=0) for i, of_level in enumerate(self.of_level)]
+        return sum(shared, self.own)
+
+    def get_config(self):
+        """The layer's arguments, so that a saved model can be loaded.
+
+        Returns:
+            dict.
+        """
+        own = {name: getattr(self, name) for name in ("hidden_dim", "stddev")}
+        return super().get_config() | own | {"levels": list(self.levels)}
+
+
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class CodeHead(layers.Layer):
+    """Logits of codes: the scalar product of a hidden vector with the vector of each code, see `CodeEmbedding`, plus a bias.
+
+    Args:
+        levels: tuple of ints, how many values each number of a code may have.
+        hidden_dim: int, size of a hidden vector.
+        **options: of `keras.layers.Layer`.
+
+    Call arguments:
+        x: float `(..., hidden_dim)`.
+
+    Output shape:
+        `(..., num_codes)`, float32.
+    """
+
+    def __init__(self, levels, hidden_dim, **options):
+        super().__init__(**{"dtype": "float32"} | options)  # probabilities need more than half precision
+        self.levels, self.hidden_dim = tuple(levels), hidden_dim
+        self.codes = CodeEmbedding(levels, hidden_dim, 1 / math.sqrt(hidden_dim), dtype="float32")
+
+    def build(self, x_shape=None):
+        """Makes the weights.
+
+        Args:
+            x_shape: unused.
+        """
+        self.codes.build()
+        self.bias = self.add_weight((math.prod(self.levels),), initializer="zeros", name="bias")
+
+    def call(self, x):
+        return x @ ops.transpose(self.codes.table()) + self.bias
+
+    def get_config(self):
+        """The layer's arguments, so that a saved model can be loaded.
+
+        Returns:
+            dict.
+        """
+        return super().get_config() | {"hidden_dim": self.hidden_dim, "levels": list(self.levels)}
+
+
+@keras.saving.register_keras_serializable(package="vidgen_tf")
 class TokenEmbedding(layers.Layer):
     """Vectors of what a GPT reads: of the ids of a condition, and of the tokens of a clip.
 
-    A token's vector is the sum of three: which code it is, where in its frame it stands, and which frame that is.
+    The vector of each is the sum of two: which id or code it is, and where it stands.
 
     Args:
         config: `GPTConfig`.
@@ -217,14 +319,11 @@ class TokenEmbedding(layers.Layer):
 
     def __init__(self, config, **options):
         super().__init__(**options)
-        self.config, dim, places = config, config.hidden_dim, config.condition_length
-
-        def table(size, seed):
-            start = keras.initializers.RandomNormal(stddev=0.5, seed=seed)  # about as strong as the sines
-            return layers.Embedding(size, dim, start)
-
-        self.conditions, self.places = table(config.num_condition_ids + 1, 1), table(places, 2)
-        self.codes, self.slots = table(config.num_codes, 3), table(config.num_slots, 4)
+        self.config = config
+        start = keras.initializers.RandomNormal(stddev=0.5)
+        self.conditions = layers.Embedding(config.num_condition_ids + 1, config.hidden_dim, start)
+        self.positions = layers.Embedding(config.condition_length + config.num_tokens, config.hidden_dim, start)
+        self.codes = CodeEmbedding(config.levels, config.hidden_dim)
 
     def build(self, tokens_shape):
         """Makes the weights.
@@ -232,17 +331,14 @@ class TokenEmbedding(layers.Layer):
         Args:
             tokens_shape: shape of the tokens.
         """
-        for embedding in (self.conditions, self.places, self.codes, self.slots):
+        for embedding in (self.conditions, self.positions, self.codes):
             embedding.build(tokens_shape)
 
     def call(self, tokens, first=0):
-        index = first + ops.arange(tokens.shape[1])
-        frame, slot = index // self.config.num_slots, index % self.config.num_slots
-        waves = sinusoidal_embedding(ops.cast(frame, "float32"), self.config.hidden_dim, 100.0)
-        return self.codes(tokens) + self.slots(slot) + ops.cast(waves, self.compute_dtype)
+        return self.codes(tokens) + self.positions(self.config.condition_length + first + ops.arange(tokens.shape[1]))
 
     def embed_condition(self, condition):
-        """Vectors of a condition: which id, and where it stands.
+        """Vectors of a condition.
 
         Args:
             condition: int `(B, condition_length)`.
@@ -250,7 +346,7 @@ class TokenEmbedding(layers.Layer):
         Returns:
             float `(B, condition_length, hidden_dim)`.
         """
-        return self.conditions(condition) + self.places(ops.arange(self.config.condition_length))
+        return self.conditions(condition) + self.positions(ops.arange(self.config.condition_length))
 
     def get_config(self):
         """The layer's arguments, so that a saved model can be loaded.
@@ -299,7 +395,7 @@ class GPT(ConfiguredModel):
         self.config, self.seed, self.seed_generator = config, seed, keras.random.SeedGenerator(seed)
         self.embedding = TokenEmbedding(config)
         self.blocks = [GPTBlock(config.hidden_dim, config.num_heads) for _ in range(config.num_layers)]
-        self.norm, self.head = layers.LayerNormalization(), layers.Dense(config.num_codes, dtype="float32")
+        self.norm, self.head = layers.LayerNormalization(), CodeHead(config.levels, config.hidden_dim)
         for layer in (*self.blocks, self.norm, self.head):
             layer.build((None, None, config.hidden_dim))
         self.embedding.build((None, None))

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..datasets import load
 from ..errors import CourseError
-from ..models.frame_tokenizer import decode_tokens, encode_tokens
+from ..models.video_tokenizer import decode_tokens, encode_tokens
 from ..models.token_sampling import sample_tokens
 from ..tokenizer import VOCABULARY_SIZE, tokenize
 from ..video import Clip
@@ -64,7 +64,7 @@ def generate_clips(model, tokenizer, condition, seed=0, context=None, **options)
 
     Args:
         model: trained `GPT`.
-        tokenizer: the trained `FrameTokenizer` of its tokens.
+        tokenizer: the trained `VideoTokenizer` of its tokens.
         condition: int `(N, L)` of `condition_ids`.
         seed: non-negative int.
         context: None, or uint8 `(N, K, H, W, C)`, the first frames of each clip; they come back as the tokenizer
@@ -77,12 +77,12 @@ def generate_clips(model, tokenizer, condition, seed=0, context=None, **options)
     Raises:
         CourseError: as `sample_tokens`.
     """
-    known, clips = None if context is None else encode_tokens(tokenizer, context).reshape(len(context), -1), []
+    known, clips = None if context is None else encode_tokens(tokenizer, context), []
     for first in range(0, len(condition), BATCH_SIZE):
         batch = slice(first, first + BATCH_SIZE)
         given = {} if known is None else {"known_tokens": known[batch]}
         tokens = sample_tokens(model, condition[batch], seed + first, **given, **options)
-        clips.append(decode_tokens(tokenizer, tokens.reshape(len(tokens), -1, model.config.num_slots)))
+        clips.append(decode_tokens(tokenizer, tokens))
     return np.concatenate(clips)
 
 
@@ -125,10 +125,10 @@ def autoregressive_samples(model, record, count, seed):
 
 
 def token_reconstruction(model, record, count, seed):
-    """Test clips, each frame written as tokens and read again: an upper bound of what can be generated from tokens.
+    """Test clips, written as tokens and read again: an upper bound of what can be generated from tokens.
 
     Args:
-        model: trained `FrameTokenizer`.
+        model: trained `VideoTokenizer`.
         record: dict with "dataset".
         count: int, how many clips.
         seed: non-negative int, of the choice of clips.

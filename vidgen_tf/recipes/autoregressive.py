@@ -1,4 +1,4 @@
-"""How the frame tokenizers and the autoregressive transformers over their tokens are trained."""
+"""How the video tokenizers and the autoregressive transformers over their tokens are trained."""
 
 import dataclasses
 import itertools
@@ -9,13 +9,14 @@ import numpy as np
 from .. import training, zoo
 from ..datasets import iter_drawn, load, pipeline
 from ..models.autoregressive import GPTConfig
-from ..models.frame_tokenizer import FrameTokenizerConfig, encode_tokens
+from ..models.video_tokenizer import VideoTokenizerConfig, encode_tokens
 from ..pipelines.autoregressive import CONDITION_IDS, CONDITION_LENGTHS, condition_ids
-from ..splits import training_clips, training_frames
+from ..splits import training_clips
 from .recipe import Recipe
 from .vae import fit_vae
 
 WARMUP_STEPS = 50  # until the learning rate is at its largest
+FRAMES_PER_EXAMPLE = 4  # that a tokenizer reads together in training
 
 
 def fit_gpt(model, examples, steps, *, learning_rate=1.5e-3, batch_size=32, seed=0, **options):
@@ -49,16 +50,16 @@ def token_examples(tokenizer, clips, dataset):
     """Examples of clips without held-out attribute combinations: one for each caption.
 
     Args:
-        tokenizer: trained `FrameTokenizer` of their frames.
+        tokenizer: trained `VideoTokenizer` of their frames.
         clips: `LabelledClips`.
         dataset: str, "digits" or "faces-32".
 
     Returns:
-        dict of int32 arrays: "condition" `(M, L)` and "tokens" `(M, T)`, frame after frame. Captions of digits have other ids in
+        dict of int32 arrays: "condition" `(M, L)` and "tokens" `(M, T)`. Captions of digits have other ids in
         Chinese than in English, so M is twice the number of clips; those of faces the same.
     """
     clips = training_clips(clips)
-    tokens = encode_tokens(tokenizer, clips.frames).reshape(len(clips), -1)
+    tokens = encode_tokens(tokenizer, clips.frames)
     languages = [clips.captions, clips.captions_zh] if dataset == "digits" else [clips.captions]
     conditions = [condition_ids(captions.tolist(), dataset) for captions in languages]
     return {"condition": np.concatenate(conditions), "tokens": np.concatenate([tokens] * len(conditions))}
@@ -69,7 +70,7 @@ def training_set(dataset, tokenizer, num_extra_clips=0):
 
     Args:
         dataset: str, "digits" or "faces-32".
-        tokenizer: trained `FrameTokenizer` of its frames.
+        tokenizer: trained `VideoTokenizer` of its frames.
         num_extra_clips: int, how many clips to make besides those of the training split; of digits.
 
     Returns:
@@ -80,10 +81,26 @@ def training_set(dataset, tokenizer, num_extra_clips=0):
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def tokenizer_examples(clips, seed=0):
+    """Short clips to train a tokenizer on: the first frame of a clip, then three others of it, in any order.
+
+    Args:
+        clips: uint8 `(N, 16, H, W, C)`, any number of frames that is one more than a multiple of 3.
+        seed: non-negative int, of the order.
+
+    Returns:
+        uint8 `(5 N, 4, H, W, C)`; each frame of a clip but the first is in one of them.
+    """
+    later = np.random.default_rng(seed).permuted(np.tile(np.arange(1, clips.shape[1]), (len(clips), 1)), axis=1)
+    later = later.reshape(-1, FRAMES_PER_EXAMPLE - 1)
+    rows = np.repeat(np.arange(len(clips)), len(later) // len(clips))
+    return clips[rows[:, None], np.pad(later, ((0, 0), (1, 0)))]
+
+
 def _train_tokenizer(recipe, model, steps, checkpoint):
-    """Trains a tokenizer on the frames of a data set, held-out attribute combinations left out."""
-    frames = training_frames(load(*recipe.dataset))
-    return fit_vae(model, frames, steps, seed=recipe.seed, checkpoint=checkpoint, log_interval=100, **recipe.training)
+    """Trains a tokenizer on the clips of a data set, held-out attribute combinations left out."""
+    clips = tokenizer_examples(training_clips(load(*recipe.dataset)).frames, recipe.seed)
+    return fit_vae(model, clips, steps, seed=recipe.seed, checkpoint=checkpoint, log_interval=100, **recipe.training)
 
 
 def _train_gpt(recipe, model, steps, checkpoint):
@@ -96,32 +113,32 @@ def _train_gpt(recipe, model, steps, checkpoint):
 
 
 _TOKENIZER = Recipe(
-    name="frame-tokenizer-digits",
-    title="Frame tokenizer: a frame of a moving digit, 32x32 grey, as four of 1000 codes (finite scalar quantisation)",
-    model="FrameTokenizer",
-    config=FrameTokenizerConfig(),
+    name="video-tokenizer-digits",
+    title="Video tokenizer: a clip of a moving digit, 32x32 grey, as 60 of 1000 codes (finite scalar quantisation)",
+    model="VideoTokenizer",
+    config=VideoTokenizerConfig(),
     dataset=("digits", "train"),
-    steps={"fast": 800, "full": 8000},
+    steps={"fast": 800, "full": 9000},
     seed=11,
     train=_train_tokenizer,
-    evaluation="frame_tokenizer",
+    evaluation="video_tokenizer",
     pipeline="token_reconstruction",
     reference="digits",
-    training={"learning_rate": 3e-3, "batch_size": 32},
+    training={"learning_rate": 3e-3, "batch_size": 8},
 )
 _GPT = Recipe(
     name="gpt-digits",
-    title="Autoregressive transformer: a caption in front, then the 64 tokens of a clip of a moving digit, one after the other",
+    title="Autoregressive transformer: a caption in front, then the 60 tokens of a clip of a moving digit, one after the other",
     model="GPT",
     config=GPTConfig(num_condition_ids=CONDITION_IDS["digits"], condition_length=CONDITION_LENGTHS["digits"]),
     dataset=("digits", "train"),
-    steps={"fast": 400, "full": 4000},
+    steps={"fast": 400, "full": 3000},
     seed=11,
     train=_train_gpt,
     evaluation="autoregressive",
     pipeline="autoregressive",
     reference="digits",
-    uses={"tokenizer": "frame-tokenizer-digits"},
+    uses={"tokenizer": "video-tokenizer-digits"},
     sampling={"temperature": 0.7},
     training={"num_extra_clips": 4000},
 )
@@ -130,28 +147,27 @@ RECIPES = [
     _GPT,
     dataclasses.replace(
         _TOKENIZER,
-        name="frame-tokenizer-faces",
-        title="Frame tokenizer: a frame of a drawn face, 32x32 RGB, as sixteen of 1000 codes (finite scalar quantisation)",
-        config=FrameTokenizerConfig(channels=3, filters=(32, 64, 128)),
+        name="video-tokenizer-faces",
+        title="Video tokenizer: a clip of a drawn face, 32x32 RGB, as 48 of 1000 codes (finite scalar quantisation)",
+        config=VideoTokenizerConfig(channels=3, num_content_tokens=16, num_motion_tokens=2),
         dataset=("faces-32", "train"),
-        steps={"fast": 400, "full": 4000},
+        steps={"fast": 400, "full": 9000},
         reference="faces-32",
     ),
     dataclasses.replace(
         _GPT,
         name="gpt-faces",
-        title="Autoregressive transformer: a caption's attributes in front, then the 256 tokens of a clip of a drawn face",
+        title="Autoregressive transformer: a caption's attributes in front, then the 48 tokens of a clip of a drawn face",
         config=GPTConfig(
-            num_slots=16,
+            num_tokens=48,
             num_condition_ids=CONDITION_IDS["faces-32"],
             condition_length=CONDITION_LENGTHS["faces-32"],
-            num_heads=2,  # 256 tokens: the scores of each head are 261 x 261 numbers, and moving them is most of a step
         ),
         dataset=("faces-32", "train"),
-        steps={"fast": 200, "full": 2000},
+        steps={"fast": 200, "full": 2400},
         reference="faces-32",
-        uses={"tokenizer": "frame-tokenizer-faces"},
+        uses={"tokenizer": "video-tokenizer-faces"},
         sampling={"temperature": 0.7},
-        training={"learning_rate": 2e-3, "batch_size": 8},
+        training={},
     ),
 ]

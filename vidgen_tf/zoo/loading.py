@@ -7,7 +7,7 @@ from ..models.convlstm import ConvLSTM, ConvLSTMConfig
 from ..models.dcgan import DCGANConfig, build_dcgan_generator
 from ..models.dit import DiffusionConfig, LatentDiffusion
 from ..models.flow_gan import FlowGANConfig, build_flow_generator
-from ..models.frame_tokenizer import FrameTokenizer, FrameTokenizerConfig
+from ..models.video_tokenizer import VideoTokenizer, VideoTokenizerConfig
 from ..models.gan import MLPGANConfig, build_mlp_generator
 from ..models.glo import GLO, GLOConfig
 from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG
@@ -29,7 +29,7 @@ MODELS = {
     "LatentGRU": (LatentRNNConfig, lambda config, seed: LatentGRU(config)),
     "LatentSVG": (LatentRNNConfig, LatentSVG),
     "LatentDiffusion": (DiffusionConfig, lambda config, seed: LatentDiffusion(config)),
-    "FrameTokenizer": (FrameTokenizerConfig, lambda config, seed: FrameTokenizer(config)),
+    "VideoTokenizer": (VideoTokenizerConfig, lambda config, seed: VideoTokenizer(config)),
     "GPT": (GPTConfig, GPT),
     "Classifier": (ClassifierConfig, lambda config, seed: build_classifier(config)),
     "VideoClassifier": (VideoClassifierConfig, lambda config, seed: build_video_classifier(config)),

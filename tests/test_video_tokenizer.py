@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.metrics.latents import code_usage
-from vidgen_tf.models.frame_tokenizer import (
+from vidgen_tf.models.video_tokenizer import (
     FiniteScalarQuantizer,
-    FrameTokenizer,
-    FrameTokenizerConfig,
+    VideoTokenizer,
+    VideoTokenizerConfig,
     VectorQuantizer,
     decode_tokens,
     encode_tokens,
@@ -23,7 +23,7 @@ LEVELS = (8, 5, 5, 5)
 
 def tokenizer(quantizer):
     keras.utils.set_random_seed(1)
-    return FrameTokenizer(FrameTokenizerConfig(image_size=8, filters=(4, 6), levels=(4, 3), quantizer=quantizer, vq_dim=3))
+    return VideoTokenizer(VideoTokenizerConfig(image_size=8, filters=(4, 6), levels=(4, 3), quantizer=quantizer, vq_dim=3))
 
 
 @pytest.mark.parametrize("levels", [LEVELS, (2,), (3, 4), (7, 2, 3)])
@@ -100,7 +100,7 @@ def test_pixels_that_are_floats_and_unusable_sizes_are_refused():
         encode_tokens(tokenizer("fsq"), FRAMES / 255)
     for wrong, said in ({"levels": (8, 1)}, "levels"), ({"quantizer": "lfq"}, "fsq, vq"), ({"image_size": 20}, "multiple of 16"):
         with pytest.raises(CourseError, match=said):
-            FrameTokenizerConfig(**wrong)
+            VideoTokenizerConfig(**wrong)
 
 
 def test_usage_counts_codes_and_how_evenly_they_occur():

@@ -1,4 +1,4 @@
-"""Frame tokenizers: autoencoders whose latents are integers, by vector quantisation (VQ) or finite scalar quantisation (FSQ)."""
+"""Video tokenizers: autoencoders of clips whose latents are integers, by vector quantisation (VQ) or finite scalar quantisation."""
 
 import dataclasses
 import math
@@ -10,16 +10,15 @@ from keras import layers, ops
 from ..errors import CourseError, check_whole
 from ..video import to_float, to_uint8
 from .base import Config, ConfiguredModel, check_float_frames, check_multiple
-from .vae import squared_error
 
-BATCH_SIZE = 500  # frames that are encoded or decoded at once
+BATCH_SIZE = 32  # clips that are encoded or decoded at once
 QUANTIZERS = ("fsq", "vq")
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
-class FrameTokenizerConfig(Config):
-    """Sizes of a frame tokenizer; each entry of `filters` halves the image size, and each location that is left is a token.
+class VideoTokenizerConfig(Config):
+    """Sizes of a video tokenizer; each entry of `filters` halves the image size.
 
     Raises:
         CourseError: a size that is no whole number or below 1, no filters, fewer than 2 levels, an unknown quantizer, or an image
@@ -28,10 +27,13 @@ class FrameTokenizerConfig(Config):
 
     image_size: int = 32  # height and width of a frame, px
     channels: int = 1
-    filters: tuple[int, ...] = (24, 48, 96, 96)
+    filters: tuple[int, ...] = (32, 64, 96)
+    num_content_tokens: int = 12  # of a clip, written from its first frame
+    num_motion_tokens: int = 3  # of each frame
     levels: tuple[int, ...] = (8, 5, 5, 5)  # values of each number of a code; their product is the number of codes
     quantizer: str = "fsq"
     vq_dim: int = 16  # numbers of a code in the codebook of vector quantisation
+    motion_weight: float = 4.0  # of pixels that change, in the loss: moving things are small
 
     def __post_init__(self):
         super().__post_init__()
@@ -44,13 +46,8 @@ class FrameTokenizerConfig(Config):
 
     @property
     def grid_size(self):
-        """int, rows and columns of tokens of a frame."""
+        """int, rows and columns of the smallest feature map."""
         return self.image_size // 2 ** len(self.filters)
-
-    @property
-    def num_slots(self):
-        """int, tokens of a frame."""
-        return self.grid_size**2
 
     @property
     def num_codes(self):
@@ -61,6 +58,17 @@ class FrameTokenizerConfig(Config):
     def code_dim(self):
         """int, numbers of a code."""
         return len(self.levels) if self.quantizer == "fsq" else self.vq_dim
+
+    def num_tokens(self, num_frames):
+        """Tokens of a clip.
+
+        Args:
+            num_frames: int.
+
+        Returns:
+            int.
+        """
+        return self.num_content_tokens + num_frames * self.num_motion_tokens
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -207,141 +215,192 @@ class VectorQuantizer(layers.Layer):
         return super().get_config() | own
 
 
-def build_token_encoder(config):
-    """Strided convolutions from a frame to a grid of latents, before they are quantised.
+def build_token_encoder(config, num_frames, num_tokens, name):
+    """Strided convolutions and a dense layer from one frame, or several as channels, to a few latents.
 
-    Those of finite scalar quantisation are normalised: numbers of variance 1 are spread over all levels from the first step on.
+    Every latent may speak of the whole picture: tokens have an order, but no place. Those of finite scalar quantisation are
+    normalised: numbers of variance 1 are spread over all levels from the first step on.
 
     Args:
-        config: `FrameTokenizerConfig`.
+        config: `VideoTokenizerConfig`.
+        num_frames: int, frames that are read together.
+        num_tokens: int, latents that are written.
+        name: str, of the model.
 
     Returns:
-        `keras.Model` from float32 `(B, image_size, image_size, channels)` in [-1, 1] to float32 `(B, grid_size, grid_size,
+        `keras.Model` from float32 `(B, image_size, image_size, num_frames * channels)` in [-1, 1] to float32 `(B, num_tokens,
         code_dim)`.
+
+    References:
+        Yu and others, 2024, "An image is worth 32 tokens for reconstruction and generation" (tokens without a place).
     """
-    frame = x = keras.Input((config.image_size, config.image_size, config.channels), name="frame")
+    frames = x = keras.Input((config.image_size, config.image_size, num_frames * config.channels), name="frames")
     for filters in config.filters:
         x = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, H/2, W/2, f)
-    z = layers.Conv2D(config.code_dim, 1, use_bias=False, dtype="float32")(x)
+    z = layers.Dense(num_tokens * config.code_dim, use_bias=False, dtype="float32")(layers.Flatten()(x))
     if config.quantizer == "fsq":
         z = layers.BatchNormalization(momentum=0.9, center=False, scale=False, dtype="float32")(z)
-    return keras.Model(frame, z, name="token_encoder")
+    return keras.Model(frames, layers.Reshape((num_tokens, config.code_dim))(z), name=name)
 
 
 def build_token_decoder(config):
-    """Transposed convolutions from a grid of codes to a frame.
+    """A dense layer and transposed convolutions from the codes of a clip's content and of a frame's motion to the frame.
 
     Args:
-        config: `FrameTokenizerConfig`.
+        config: `VideoTokenizerConfig`.
 
     Returns:
-        `keras.Model` from float32 `(B, grid_size, grid_size, code_dim)` to float32 `(B, image_size, image_size, channels)` in
-        [-1, 1].
+        `keras.Model` from float32 `(B, num_content_tokens + num_motion_tokens, code_dim)` to float32 `(B, image_size, image_size,
+        channels)` in [-1, 1].
     """
-    codes = keras.Input((config.grid_size, config.grid_size, config.code_dim), name="codes")
+    codes = keras.Input((config.num_content_tokens + config.num_motion_tokens, config.code_dim), name="codes")
     *others, last = config.filters
-    x = layers.Conv2D(last, 3, padding="same", use_bias=False)(codes)
+    x = layers.Dense(config.grid_size**2 * last, use_bias=False)(layers.Flatten()(codes))
+    x = layers.Reshape((config.grid_size, config.grid_size, last))(x)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    content = layers.Flatten()(codes[:, : config.num_content_tokens])
     for filters in reversed(others):
         x = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, 2H, 2W, f)
+        scale = layers.Reshape((1, 1, filters))(layers.Dense(filters, bias_initializer="ones")(content))
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x) * scale)  # (B, H, W, C) -> (B, 2H, 2W, f)
     x = layers.Conv2DTranspose(config.channels, 4, strides=2, padding="same")(x)
     return keras.Model(codes, layers.Activation("tanh", dtype="float32")(x), name="token_decoder")
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
-class FrameTokenizer(ConfiguredModel):
-    """An autoencoder of frames whose latents are rounded to codes: a frame becomes a few whole numbers.
+class VideoTokenizer(ConfiguredModel):
+    """An autoencoder of clips whose latents are rounded to codes: a few whole numbers for what a clip shows, and a few a frame.
+
+    The content encoder reads the first frame, once a clip. The motion encoder reads each frame beside the first one, and so has
+    only to say what has changed. The decoder makes each frame of the codes of both.
 
     Args:
-        config: `FrameTokenizerConfig`.
+        config: `VideoTokenizerConfig`.
 
     Call arguments:
-        frames: float `(B, image_size, image_size, channels)` in [-1, 1].
+        clips: float `(B, T, image_size, image_size, channels)` in [-1, 1].
 
     Output shape:
-        That of the frames, float32 in [-1, 1]: their reconstructions.
+        That of the clips, float32 in [-1, 1]: their reconstructions.
 
     Raises:
         CourseError: pixels that are no floats, see `check_float_frames`.
 
     References:
         van den Oord, Vinyals and Kavukcuoglu, 2017, "Neural discrete representation learning"; Mentzer and others, 2024, "Finite
-        scalar quantization: VQ-VAE made simple".
+        scalar quantization: VQ-VAE made simple"; Yu and others, 2024, "Efficient video diffusion models via content-frame
+        motion-latent decomposition"; Jin and others, 2024, "Video-LaVIT: unified video-language pre-training with decoupled
+        visual-motional tokenization".
     """
 
     def __init__(self, config):
-        super().__init__(name="frame_tokenizer")
+        super().__init__(name="video_tokenizer")
         self.config = config
-        self.encoder, self.decoder = build_token_encoder(config), build_token_decoder(config)
+        self.content_encoder = build_token_encoder(config, 1, config.num_content_tokens, "content_encoder")
+        self.motion_encoder = build_token_encoder(config, 2, config.num_motion_tokens, "motion_encoder")
+        self.decoder = build_token_decoder(config)
         if config.quantizer == "fsq":
             self.quantizer = FiniteScalarQuantizer(config.levels)
         else:
             self.quantizer = VectorQuantizer(config.num_codes, config.code_dim)
-        self.quantizer.build((None, config.grid_size, config.grid_size, config.code_dim))
+        self.quantizer.build((None, None, config.code_dim))
         self.reconstruction_tracker = keras.metrics.Mean(name="reconstruction_loss")
-        self.build(self.encoder.input_shape)
+        self.build((None, None, config.image_size, config.image_size, config.channels))
 
-    def call(self, frames, training=False):
-        """Reconstructions of frames."""
-        check_float_frames(frames)
-        return self.decoder(self.quantizer(self.encoder(frames, training=training)), training=training)
+    def call(self, clips, training=False):
+        """Reconstructions of clips."""
+        check_float_frames(clips)
+        return self.decode(*self.encode(clips, training=training), training=training)
 
-    def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
-        """Squared error of the reconstructions, and what the quantizer adds.
+    def encode(self, clips, training=False):
+        """Codes of clips.
 
         Args:
-            x: float `(B, H, W, C)`, the frames.
-            y: unused: a frame is its own target.
+            clips: float `(B, T, H, W, C)` in [-1, 1].
+            training: whether batch normalisation uses the batch's statistics.
+
+        Returns:
+            float32 `(B, num_content_tokens, code_dim)` and `(B, T, num_motion_tokens, code_dim)`.
+        """
+        first = ops.broadcast_to(clips[:, :1], ops.shape(clips))
+        pairs = ops.concatenate([first, clips], axis=-1)  # each frame beside the first: (B, T, H, W, 2C)
+        motion = self.motion_encoder(ops.reshape(pairs, (-1, *pairs.shape[2:])), training=training)
+        motion = ops.reshape(motion, (-1, ops.shape(clips)[1], *motion.shape[1:]))
+        return self.quantizer(self.content_encoder(clips[:, 0], training=training)), self.quantizer(motion)
+
+    def decode(self, content, motion, training=False):
+        """Clips of codes.
+
+        Args:
+            content: float `(B, num_content_tokens, code_dim)`.
+            motion: float `(B, T, num_motion_tokens, code_dim)`.
+            training: as in `encode`.
+
+        Returns:
+            float32 `(B, T, H, W, C)` in [-1, 1].
+        """
+        num_frames = ops.shape(motion)[1]
+        codes = ops.concatenate([ops.repeat(content[:, None], num_frames, axis=1), motion], axis=2)
+        frames = self.decoder(ops.reshape(codes, (-1, *codes.shape[2:])), training=training)
+        return ops.reshape(frames, (-1, num_frames, *frames.shape[1:]))
+
+    def compute_loss(self, x, y=None, y_pred=None, sample_weight=None, training=True):
+        """Weighted squared error of the reconstructions, and what the quantizer adds.
+
+        Args:
+            x: float `(B, T, H, W, C)`, the clips.
+            y: unused: a clip is its own target.
             y_pred: float of the same shape, the reconstructions.
             sample_weight: unused.
             training: unused.
 
         Returns:
-            float scalar: squared error summed over pixels, mean over the batch; of vector quantisation also its two terms.
+            float scalar: squared error summed over the pixels of a frame, mean over frames, a pixel's weight growing with its
+            change since the first frame; of vector quantisation also its two terms.
         """
-        reconstruction = ops.mean(squared_error(x, y_pred))
-        self.reconstruction_tracker.update_state(reconstruction)
-        return reconstruction + sum(self.losses)
+        error = ops.square(x - y_pred)
+        weight = 1 + self.config.motion_weight * ops.abs(x - x[:, :1])
+        self.reconstruction_tracker.update_state(ops.mean(ops.sum(error, axis=(2, 3, 4))))
+        return ops.mean(ops.sum(weight * error, axis=(2, 3, 4))) + sum(self.losses)
 
 
-def encode_tokens(model, frames):
-    """The tokens of frames, row by row of their grid.
+def encode_tokens(model, clips):
+    """The tokens of clips: those of the content, then those of each frame in turn.
 
     Args:
-        model: trained `FrameTokenizer`.
-        frames: uint8 `(..., H, W, C)`, clips `(N, T, H, W, C)` for example.
+        model: trained `VideoTokenizer`.
+        clips: uint8 `(N, T, H, W, C)`.
 
     Returns:
-        int32 array `(..., num_slots)`, from 0 to num_codes, exclusive.
+        int32 array `(N, num_content_tokens + T * num_motion_tokens)`, from 0 to num_codes, exclusive.
 
     Raises:
-        CourseError: frames that are no uint8.
+        CourseError: clips that are no uint8 of five dimensions.
     """
-    if frames.dtype != np.uint8:
-        raise CourseError(f"encode_tokens takes uint8 pixels, got {frames.dtype}: convert them with video.to_uint8.")
-    flat, parts = frames.reshape(-1, *frames.shape[-3:]), []
-    for first in range(0, len(flat), BATCH_SIZE):
-        codes = model.quantizer(model.encoder(to_float(flat[first : first + BATCH_SIZE])))
-        parts.append(np.asarray(model.quantizer.codes_to_ids(codes), np.int32))
-    return np.concatenate(parts).reshape(*frames.shape[:-3], model.config.num_slots)
+    if clips.dtype != np.uint8 or clips.ndim != 5:
+        raise CourseError(f"encode_tokens takes clips as uint8 (N, T, H, W, C), got {clips.dtype} {clips.shape}.")
+    parts = []
+    for first in range(0, len(clips), BATCH_SIZE):
+        ids = [model.quantizer.codes_to_ids(codes) for codes in model.encode(to_float(clips[first : first + BATCH_SIZE]))]
+        parts.append(np.concatenate([np.reshape(part, (len(part), -1)) for part in ids], axis=1))
+    return np.concatenate(parts).astype(np.int32)
 
 
 def decode_tokens(model, tokens):
-    """The frames of tokens.
+    """The clips of tokens.
 
     Args:
-        model: trained `FrameTokenizer`.
-        tokens: int `(..., num_slots)`, as `encode_tokens` gives them.
+        model: trained `VideoTokenizer`.
+        tokens: int `(N, num_content_tokens + T * num_motion_tokens)`, as `encode_tokens` gives them.
 
     Returns:
-        uint8 array `(..., H, W, C)`.
+        uint8 array `(N, T, H, W, C)`.
     """
-    side = model.config.grid_size
-    flat, parts = np.reshape(tokens, (-1, side, side)), []
-    for first in range(0, len(flat), BATCH_SIZE):
-        codes = model.quantizer.ids_to_codes(flat[first : first + BATCH_SIZE])
-        parts.append(to_uint8(model.decoder(codes)))
-    frames = np.concatenate(parts)
-    return frames.reshape(*np.shape(tokens)[:-1], *frames.shape[1:])
+    config, tokens, parts = model.config, np.asarray(tokens), []
+    for first in range(0, len(tokens), BATCH_SIZE):
+        codes = model.quantizer.ids_to_codes(tokens[first : first + BATCH_SIZE])
+        content, motion = codes[:, : config.num_content_tokens], codes[:, config.num_content_tokens :]
+        motion = ops.reshape(motion, (len(content), -1, config.num_motion_tokens, config.code_dim))
+        parts.append(to_uint8(model.decode(content, motion)))
+    return np.concatenate(parts)
