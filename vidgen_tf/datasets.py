@@ -87,6 +87,7 @@ DATASETS = {
 DRAWN = {
     "more-shapes": dataclasses.replace(DATASETS["shapes"], seed=900),
     "more-digits": dataclasses.replace(DATASETS["digits"], seed=900),
+    "more-faces-32": dataclasses.replace(DATASETS["faces-32"], seed=900),
     "free-motion-digits": Dataset(  # bouncing about in any direction; their captions name the digit alone
         "digits",
         {"train": 0},

@@ -1,4 +1,4 @@
-"""Video tokenizers: autoencoders of clips whose latents are integers, by vector quantisation (VQ) or finite scalar quantisation."""
+"""Video tokenizers: autoencoders of clips whose latents are integers, by vector or finite scalar quantisation (VQ, FSQ)."""
 
 import dataclasses
 import math

@@ -4,8 +4,8 @@ import numpy as np
 
 from ..datasets import load
 from ..errors import CourseError
-from ..models.video_tokenizer import decode_tokens, encode_tokens
 from ..models.token_sampling import sample_tokens
+from ..models.video_tokenizer import decode_tokens, encode_tokens
 from ..tokenizer import VOCABULARY_SIZE, tokenize
 from ..video import Clip
 from ..worlds import faces

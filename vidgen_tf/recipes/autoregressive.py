@@ -71,7 +71,7 @@ def training_set(dataset, tokenizer, num_extra_clips=0):
     Args:
         dataset: str, "digits" or "faces-32".
         tokenizer: trained `VideoTokenizer` of its frames.
-        num_extra_clips: int, how many clips to make besides those of the training split; of digits.
+        num_extra_clips: int, how many clips to make besides those of the training split.
 
     Returns:
         dict of arrays, see `token_examples`.
@@ -168,6 +168,6 @@ RECIPES = [
         reference="faces-32",
         uses={"tokenizer": "video-tokenizer-faces"},
         sampling={"temperature": 0.7},
-        training={},
+        training={"num_extra_clips": 8000},
     ),
 ]

@@ -7,7 +7,6 @@ from ..models.convlstm import ConvLSTM, ConvLSTMConfig
 from ..models.dcgan import DCGANConfig, build_dcgan_generator
 from ..models.dit import DiffusionConfig, LatentDiffusion
 from ..models.flow_gan import FlowGANConfig, build_flow_generator
-from ..models.video_tokenizer import VideoTokenizer, VideoTokenizerConfig
 from ..models.gan import MLPGANConfig, build_mlp_generator
 from ..models.glo import GLO, GLOConfig
 from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG
@@ -15,6 +14,7 @@ from ..models.optical_flow import FlowNet, FlowNetConfig
 from ..models.simvp import SimVPConfig, build_simvp
 from ..models.vae import VAE, VAEConfig
 from ..models.video_classifier import VideoClassifierConfig, build_video_classifier
+from ..models.video_tokenizer import VideoTokenizer, VideoTokenizerConfig
 
 # Name in a record -> the class of its configuration, and a function from the configuration and a seed to the model.
 MODELS = {
