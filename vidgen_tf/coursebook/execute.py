@@ -176,7 +176,7 @@ def _execute_cells(notebook, folder, budget, progress):
     client = NotebookClient(notebook, timeout=None, record_timing=False, shutdown_kernel="immediate")
     try:
         # What libraries print past Python would land in the middle of the live line.
-        with client.setup_kernel(env=_kernel_environment(budget), cwd=str(folder), stderr=subprocess.DEVNULL):
+        with client.setup_kernel(env=kernel_environment(budget), cwd=str(folder), stderr=subprocess.DEVNULL):
             for position, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
                     client.execute_cell(cell, position)
@@ -191,7 +191,7 @@ def _execute_cells(notebook, folder, budget, progress):
     return None
 
 
-def _kernel_environment(budget):
+def kernel_environment(budget):
     """The same surroundings as under nbval, or else outputs would differ."""
     return os.environ | {
         "PYTEST_CURRENT_TEST": "notebook",  # ipykernel then leaves C-level log lines out of the outputs
