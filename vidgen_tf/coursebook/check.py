@@ -91,8 +91,8 @@ def programs_of(question, copy):
     if not places:
         return None
     answer = "\n\n".join(cells[place].source for place in places)  # a cell that was split is two
-    given = set().union(*(line.sets | line.changes for line in question.page))
-    helpers = [line for cell in cells[: places[0]] for line in _own_statements(cell) if not line.sets | line.changes <= given]
+    given = set().union(*(line.binds for line in question.page))
+    helpers = [line for cell in cells[: places[0]] for line in _own_statements(cell) if not line.binds <= given]
     answering = _statements_or_none(answer)
     if answering is None:
         return "", "", answer, False  # Python says what is wrong with it
@@ -100,17 +100,23 @@ def programs_of(question, copy):
     helpers = needed(helpers, read - given)
     read |= unmet(helpers)
     solving = needed(question.page, unmet(statements(question.solution) + statements(question.grader)))
-    usual = set().union(*(line.sets | line.changes for line in solving))
+    usual = set().union(*(line.binds for line in solving))
     state = [line for line in needed(question.page, read) if not line.is_definition]
-    everything = any(not (line.sets | line.changes) <= usual for line in state)
+    everything = any(not line.binds <= usual for line in state)
     context = question.page if everything else needed(question.page, read)
     return _text(context), _text(helpers), answer, everything
 
 
 def _check(path, copy_path, limit):
     """Grades one copy; returns whether all is right."""
-    chapter, copy = read(path), _read_copy(copy_path)
+    chapter = read(path)
     print(f"{path.stem[:2]}  {title_of(chapter, path)}: {copy_path.parent.name}/{copy_path.name}", flush=True)
+    try:
+        copy = read(copy_path)
+    except CourseError as error:
+        told = re.sub(r"(: restore it.*|\.)$", "", str(error))
+        print(f"    {told}: move it away, and `course.py lab` makes a new copy.", flush=True)
+        return False
     version = version_of(chapter)
     if copy.metadata.get("vidgen", {}).get("made_from", version) != version:
         print("    This copy is of an older version of the chapter; `course.py lab` puts the new one beside it.", flush=True)
@@ -189,9 +195,8 @@ def _pairs(names, notebooks, work_dir):
         (chapter,) = find([path.name[:2] if is_copy else name], notebooks)
         pairs.append((chapter, path.resolve() if is_copy else _copy_that_counts(chapter, work_dir)))
     if not pairs:
-        raise CourseError(
-            f"There is no copy to grade in {work_dir}: `course.py lab` makes copies of all chapters, and opens them."
-        )
+        remedy = "`course.py lab` makes one of each chapter, and opens them"
+        raise CourseError(f"There is no copy to grade in {work_dir}: {remedy}.")
     return pairs
 
 
@@ -208,14 +213,6 @@ def _has_answer(path):
     except CourseError:
         return True  # not what was written: to be told, and not to be passed over
     return any(cell.metadata.get("nbgrader", {}).get("solution") and UNANSWERED not in cell.source for cell in cells)
-
-
-def _read_copy(path):
-    try:
-        return read(path)
-    except CourseError as error:
-        told = re.sub(r"(: restore it.*|\.)$", "", str(error))
-        raise CourseError(f"{told}: move it away, and `course.py lab` makes a new copy.") from error
 
 
 def _places(question, copy):

@@ -4,6 +4,7 @@ import ast
 import builtins
 import dataclasses
 import itertools
+import re
 import symtable
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp)
@@ -21,9 +22,14 @@ class Statement:
     changes: frozenset  # names that may have another one, or another content: `x[0] = 1`
     is_definition: bool  # an import, a function, a class, an ALL_CAPS constant or a number: nothing that is changed later
 
+    @property
+    def binds(self):
+        """The names that are others, or may be, after it: frozenset of str."""
+        return self.sets | self.changes
+
 
 def statements(source):
-    """The statements of a cell, with IPython's own lines as the Python that they stand for.
+    """The statements of a cell, with IPython's own lines as the Python that they stand for, and without a `%%time` above them.
 
     Args:
         source: str, the code of a cell.
@@ -36,7 +42,8 @@ def statements(source):
     """
     from IPython.core.inputtransformer2 import TransformerManager  # takes long
 
-    return [_statement(node) for node in ast.parse(TransformerManager().transform_cell(source)).body]
+    plain = TransformerManager().transform_cell(re.sub(r"\A\s*%%.*", "", source))
+    return [_statement(node) for node in ast.parse(plain).body]
 
 
 def unmet(code):
@@ -51,7 +58,7 @@ def unmet(code):
     bound, read = set(dir(builtins)) | {"get_ipython", "display", "In", "Out", "_"}, set()
     for statement in code:
         read |= statement.reads - bound
-        bound |= statement.sets | statement.changes
+        bound |= statement.binds
     return read
 
 
@@ -72,7 +79,7 @@ def needed(code, names):
     while True:
         live, kept = set(wanted), []
         for statement in reversed(code):
-            if live & (statement.sets | statement.changes):
+            if live & statement.binds:
                 kept.append(statement)
                 live = (live - statement.sets) | statement.reads
         late = wanted.union(*(statement.reads for statement in kept if statement.is_definition))
@@ -105,8 +112,9 @@ class _Names(ast.NodeVisitor):
 
     def visit(self, node):
         if isinstance(node, SCOPES):
-            self.read |= _names_of_the_page(node) - self.bound
-            self.bound |= {node.name} if hasattr(node, "name") else set()
+            own = {node.name} if hasattr(node, "name") else set()  # which stands when a function calls itself
+            self.read |= _names_of_the_page(node) - self.bound - own
+            self.bound |= own
         else:
             super().visit(node)
 

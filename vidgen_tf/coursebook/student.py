@@ -67,10 +67,8 @@ def write_copies(paths, work_dir):
         write(as_text(copy), target)
         made += 1
         if old:
-            print(
-                f"{path.name} has changed: the new version is {_named(target)}; {_named(old[-1])} stays as you left it.",
-                flush=True,
-            )
+            beside = f"the new version is {_named(target)}, and {_named(old[-1])} stays as you left it"
+            print(f"{path.name} has changed: {beside}.", flush=True)
     if made:
         print(f"{made} new {'copy' if made == 1 else 'copies'} to work in, without solutions, in {work_dir}", flush=True)
     return good
