@@ -187,7 +187,7 @@ def _in_words(kind, text):
 def _pairs(names, notebooks, work_dir):
     """(chapter, copy), the paths, for each copy to be graded."""
     pairs = []
-    for name in names or sorted({copy.name[:2] for copy in Path(work_dir).glob("[0-9][0-9]_*.ipynb")}):
+    for name in names or [chapter.name[:2] for chapter in find([], notebooks) if copies_of(chapter, work_dir)]:
         path = Path(name)
         is_copy = path.suffix == ".ipynb"
         if is_copy and not (path.is_file() and path.name[:2].isdecimal()):
