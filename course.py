@@ -181,7 +181,7 @@ def check(options):
     """Grades the student's copies."""
     from vidgen_tf.coursebook import check
 
-    return check.check(options.names, NOTEBOOKS, WORK, options.limit)
+    return check.grade_copies(options.names, NOTEBOOKS, WORK, options.limit)
 
 
 def test(options):

@@ -9,7 +9,7 @@ import pytest
 from toy_course import Folder
 from toy_notebooks import write_notebook
 
-from vidgen_tf.coursebook.check import check, programs_of, questions_of
+from vidgen_tf.coursebook.check import grade_copies, programs_of, questions_of
 from vidgen_tf.coursebook.notebook import as_text, code_cells, read
 from vidgen_tf.coursebook.student import write_copies
 from vidgen_tf.errors import CourseError
@@ -72,7 +72,7 @@ def edit(path, change, **answers):
 def grade(course, capsys, *names, limit=60):
     """What is printed for each question: name -> the rest of its line."""
     capsys.readouterr()
-    good = check([*names], course / "notebooks", course / "work", limit)
+    good = grade_copies([*names], course / "notebooks", course / "work", limit)
     out = capsys.readouterr().out
     assert "Traceback" not in out
     rows = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith("    ")}
@@ -105,7 +105,7 @@ def test_what_the_chapter_defines_is_the_chapters_and_what_a_student_adds_is_the
     def play(notebook):
         first = code_cells(notebook)[0]
         first.source = "numbers = [10_000]\n1 / 0"  # an experiment, and the import is gone
-        helper = v4.new_code_cell("from math import tau\n%time half = tau / 2\n\ndef square(r): return r * r")
+        helper = v4.new_code_cell("from math import *\n%time half = tau / 2\n\ndef square(r): return r * r")
         half = v4.new_code_cell("half = tau / 2\nthis is no Python")
         notebook.cells[2:2] = [helper, half]
         twin = v4.new_code_cell("    return x + x", metadata=notebook.cells[5].metadata)  # as a cell that was split in two
@@ -191,14 +191,14 @@ def test_a_copy_is_never_overwritten_and_a_new_version_goes_beside_it(course, ca
 def test_what_cannot_be_graded_is_said_in_a_sentence(course, capsys):
     def refused(names, *words):
         with pytest.raises(CourseError) as caught:
-            check(names, course / "notebooks", course / "work")
+            grade_copies(names, course / "notebooks", course / "work")
         assert "\n" not in str(caught.value) and all(word in str(caught.value) for word in words), caught.value
 
     refused(["3"], "no notebook 3", "choose from 02")
     refused(["03_other.ipynb"], "no copy 03_other.ipynb")
     copy = course / "work" / "02_doubling.ipynb"
     copy.write_text("{")
-    assert not check([], course / "notebooks", course / "work")
+    assert not grade_copies([], course / "notebooks", course / "work")
     told = f"    {copy} is no notebook of format 4: move it away, and `course.py lab` makes a new copy."
     assert capsys.readouterr().out.splitlines()[-1] == told
     copy.unlink()
@@ -246,6 +246,5 @@ def test_a_copy_holds_each_question_with_nothing_answered(path, tmp_path):
 @pytest.mark.parametrize("name", ["00_start_here", "06_convlstm", "09_flow_gan"])  # what they need: clips, a layer, functions
 def test_the_solutions_of_a_chapter_have_all_points(name, capsys):
     """Each in its own kernel; those of all chapters pass in test_exercises_*.py, in one process."""
-    assert check([str(ROOT / "notebooks" / f"{name}.ipynb")], ROOT / "notebooks", ROOT / "work", limit=280), (
-        capsys.readouterr().out
-    )
+    good = grade_copies([str(ROOT / "notebooks" / f"{name}.ipynb")], ROOT / "notebooks", ROOT / "work", limit=280)
+    assert good, capsys.readouterr().out

@@ -16,7 +16,7 @@ from ..errors import CourseError
 from .dependencies import needed, statements, unmet
 from .execute import kernel_environment
 from .notebook import clock, code_cells, find, read, shorten, stated_seconds, title_of
-from .student import copies_of, version_of
+from .student import chapter_version, copies_of
 
 LIMIT_S = 60  # for an answer and its grader
 PLACES = ("in the chapter above it: ", "in a cell of yours above it: ", "", "")  # where an error may come from
@@ -35,7 +35,7 @@ class Question:
     page: tuple  # the statements of the chapter that stand above it, without those of other questions
 
 
-def check(names, notebooks, work_dir, limit=LIMIT_S):
+def grade_copies(names, notebooks, work_dir, limit=LIMIT_S):
     """Grades copies of chapters, and prints points and a message for each question.
 
     Args:
@@ -97,7 +97,7 @@ def programs_of(question, copy):
     if answering is None:
         return "", "", answer, False  # Python says what is wrong with it
     read = unmet(answering + statements(question.grader))
-    helpers = needed(helpers, read - given)
+    helpers = needed(helpers, (read - given) | {"*"})
     read |= unmet(helpers)
     solving = needed(question.page, unmet(statements(question.solution) + statements(question.grader)))
     usual = set().union(*(line.binds for line in solving))
@@ -117,7 +117,7 @@ def _check(path, copy_path, limit):
         told = re.sub(r"(: restore it.*|\.)$", "", str(error))
         print(f"    {told}: move it away, and `course.py lab` makes a new copy.", flush=True)
         return False
-    version = version_of(chapter)
+    version = chapter_version(chapter)
     if copy.metadata.get("vidgen", {}).get("made_from", version) != version:
         print("    This copy is of an older version of the chapter; `course.py lab` puts the new one beside it.", flush=True)
     questions = questions_of(chapter)
@@ -142,7 +142,7 @@ def _message(question, copy, copy_path, limit, stated):
     if programs[2].count(UNANSWERED) == question.solution.count("### BEGIN SOLUTION") > 0:
         return NO_ANSWER
     if everything:
-        takes = f", which takes {clock(stated)} minutes or less" if stated else ""
+        takes = f", about {clock(stated)} minutes" if stated else ""
         print(f"    {question.name} reads what the chapter computes: executing all that stands above it{takes}", flush=True)
     return _execute([*programs, question.grader], copy_path.parent, limit)
 

@@ -147,7 +147,8 @@ class _Names(ast.NodeVisitor):
     visit_Attribute = visit_Subscript
 
     def visit_alias(self, node):
-        self.bound.add(node.asname or node.name.partition(".")[0])
+        names = self.changed if node.name == "*" else self.bound  # `import *` may bind anything
+        names.add(node.asname or node.name.partition(".")[0])
 
     def visit_ExceptHandler(self, node):
         self.bound |= {node.name} if node.name else set()

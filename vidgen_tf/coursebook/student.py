@@ -53,7 +53,7 @@ def write_copies(paths, work_dir):
     for path in paths:
         try:
             notebook = read(path)
-            version = version_of(notebook)
+            version = chapter_version(notebook)
             old = copies_of(path, work_dir)
             if version in [_made_from(copy) for copy in old]:
                 continue
@@ -87,7 +87,7 @@ def copies_of(path, work_dir):
     return sorted(Path(work_dir).glob(f"{path.name[:2]}_*.ipynb"), key=lambda copy: (copy.stat().st_mtime, copy.name))
 
 
-def version_of(notebook):
+def chapter_version(notebook):
     """What tells one version of a chapter from another for a student: the cells, but for solutions and hidden tests.
 
     Args:
