@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The one door to the course: python course.py run | test | lab | refresh | student.
+"""The one door to the course: python course.py run | test | lab | check | refresh | student.
 
 The first call makes .venv and installs requirements-lock.txt into it; every call then goes on under .venv's Python.
 Standard library only, in syntax that any Python 3 reads: an unsupported one gets a sentence, not a SyntaxError.
@@ -27,6 +27,7 @@ except ImportError:  # Windows
 ROOT = Path(__file__).resolve().parent
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
+WORK = ROOT / "work"  # a student's copies
 LOCK = ROOT / "requirements-lock.txt"
 PROJECT = ROOT / "pyproject.toml"
 LOG = BUILD / "install.log"  # outside .venv, which a broken install takes down with it
@@ -103,18 +104,13 @@ def parser():
     commands = door.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(command, summary, passes_on=None, numbers=False):
-        entry = commands.add_parser(
-            command.__name__,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            epilog=passes_on and "All other options go to " + passes_on + ".",
-            allow_abbrev=False,
-        )
+        entry = commands.add_parser(command.__name__, help=summary, allow_abbrev=False)
+        entry.description = summary[0].upper() + summary[1:] + "."
+        entry.epilog = passes_on and "All other options go to " + passes_on + "."
         entry.set_defaults(command=command, name=command.__name__, passes_on=passes_on)
         if numbers:
-            entry.add_argument(
-                "numbers", nargs="*", metavar="NN", help="numbers of notebooks, such as 00 2; all where none is given"
-            )
+            about = "numbers of notebooks, such as 00 2; all where none is given"
+            entry.add_argument("numbers", nargs="*", metavar="NN", help=about)
         return entry
 
     entry = add(run, "execute notebooks into build/ and write build/index.html", numbers=True)
@@ -124,11 +120,29 @@ def parser():
     entry.add_argument("--again", action="store_true", help="execute what passed before from the same sources as well")
     entry = add(test, "run the linter, the unit tests, and every notebook against its stored outputs", passes_on="pytest")
     entry.add_argument("--fast", action="store_true", help="leave out the notebooks and the tests marked slow")
-    add(lab, "open the notebooks in JupyterLab, on this machine only", passes_on="JupyterLab")
+    entry = add(lab, "open your copies of the notebooks in JupyterLab, on this machine only", passes_on="JupyterLab")
+    entry.description += COPIES
+    entry.add_argument("--solutions", action="store_true", help="open the complete notebooks instead")
+    entry = add(check, "grade your copies of notebooks: points and a message for each question")
+    entry.add_argument("names", nargs="*", metavar="NN", help="numbers, or paths of copies; all of work/ where none is given")
+    entry.add_argument("--limit", type=int, default=60, metavar="S", help="seconds for an answer and its grader (default: 60)")
+    entry.epilog = CHECKING
     add(refresh, "fill the source cells of notebooks and execute them in place", numbers=True)
     add(student, "write the students' versions of notebooks to build/student/", numbers=True)
     return door
 
+
+COPIES = """ They have no solutions, and are made in work/ where they are missing. None is ever overwritten: a new version of a
+chapter goes beside the old copy, and the command says so."""
+
+CHECKING = """
+Each question is graded in a fresh kernel, hidden tests included. What the chapter defines comes from the chapter; your answers,
+and the helpers and imports that they read, from your copy. So no other cell of it matters, broken, deleted or changed, and no
+more than an answer reads is executed: all of the chapter above it only where it reads a variable that the chapter computes. An
+answer that is wrong, takes too long, crashes or is gone gets one line. Of several copies of a chapter, the one that you saved
+last and have answered something in counts. The exit status is 0 if every question has all of its points, 1 if something isn't
+right yet.
+"""
 
 # The commands. Each takes the parsed options, an argparse.Namespace, and returns a bool, True if all went well.
 
@@ -155,10 +169,19 @@ def student(options):
 
 
 def lab(options):
-    """Opens the notebooks in JupyterLab, with the options that course.py doesn't know."""
-    from vidgen_tf.coursebook import programs
+    """Opens the student's copies, or the complete notebooks, in JupyterLab, with the options that course.py doesn't know."""
+    from vidgen_tf.coursebook import notebook, programs, student
 
-    return programs.lab(ROOT, options.rest)
+    if not options.solutions:
+        student.write_copies(notebook.find([], NOTEBOOKS), WORK)
+    return programs.lab(ROOT, (NOTEBOOKS if options.solutions else WORK).name, options.rest)
+
+
+def check(options):
+    """Grades the student's copies."""
+    from vidgen_tf.coursebook import check
+
+    return check.grade_copies(options.names, NOTEBOOKS, WORK, options.limit)
 
 
 def test(options):
@@ -205,7 +228,7 @@ def _check_current(command):
         sys.exit(_unsupported() + " The environment that VIDGEN_ENV=current stands for needs one of these.")
     everywhere = sys.path
     sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]  # kernels start elsewhere
-    needed = MODULES + {"test": TEST_MODULES, "student": ["nbgrader"]}.get(command, [])
+    needed = MODULES + {"test": TEST_MODULES, "student": ["nbgrader"], "lab": ["nbgrader"]}.get(command, [])
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     sys.path = everywhere
     if missing:
@@ -293,14 +316,11 @@ def _prepare(installer):
         shutil.rmtree(str(VENV))
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if free < DISK_GB:
-        sys.exit(
-            "Too little disk space in {}: {:.1f} GB free, {} GB needed. Free some and run again.".format(ROOT, free, DISK_GB)
-        )
+        message = "Too little disk space in {}: {:.1f} GB free, {} GB needed. Free some and run again."
+        sys.exit(message.format(ROOT, free, DISK_GB))
     print("{} up to {} packages with {}.".format(reason, packages, installer))
-    print(
-        "Making the environment happens once and takes 3 GB of disk and 1 to 10 minutes, by the speed of your connection.",
-        flush=True,
-    )
+    once = "Making the environment happens once and takes 3 GB of disk and 1 to 10 minutes, by the speed of your connection."
+    print(once, flush=True)
     return True
 
 

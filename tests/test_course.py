@@ -245,7 +245,7 @@ def test_a_file_in_the_place_of_the_build_folder_is_named(folder):
     assert not folder.venv.exists()
 
 
-@pytest.mark.parametrize("command", ["run", "test", "lab", "refresh", "student"])
+@pytest.mark.parametrize("command", ["run", "test", "lab", "check", "refresh", "student"])
 def test_help_needs_no_environment(folder, command):
     shown = folder.call(command, "--help")
     assert shown.returncode == 0 and f"course.py {command}" in shown.out and not folder.venv.exists()

@@ -1,66 +1,6 @@
 """The graders of chapters 00 to 05: what a student sees accepts right answers of any form, and refuses plausible wrong ones."""
 
-import re
-from pathlib import Path
-
-import numpy as np
-import pytest
-from keras import ops
-
-from vidgen_tf.coursebook.notebook import code_cells, read
-from vidgen_tf.models.latent_space import interpolate_latents, normalize_2nd_moment
-from vidgen_tf.video import Clip
-
-CHAPTERS = sorted((Path(__file__).parents[1] / "notebooks").glob("0[0-5]_*.ipynb"))
-CELLS = {
-    cell.metadata.nbgrader.grade_id.replace("-", "_"): cell.source
-    for path in CHAPTERS
-    for cell in code_cells(read(path))
-    if "nbgrader" in cell.metadata
-}
-EXERCISES = [name for name in CELLS if not name.endswith("_test")]
-
-
-def names_of_the_notebooks():
-    """What the chapters define before their exercises, drawn here."""
-    rng = np.random.default_rng(0)
-    toy = np.zeros((3, 2, 4, 1), np.uint8)
-    toy[:, 1] = 60
-    toy[range(3), 0, range(3)] = 250
-    return {
-        "np": np,
-        "ops": ops,
-        "Clip": Clip,
-        "interpolate_latents": interpolate_latents,
-        "normalize_2nd_moment": normalize_2nd_moment,
-        "clip": Clip(rng.integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)),
-        "toy": toy,
-        "ball": rng.integers(0, 256, (16, 32, 32, 3), dtype=np.uint8),
-    }
-
-
-def answer(exercise, lines):
-    """The exercise's cell with other lines in place of the solution, indented as the solution is."""
-    cell = CELLS[exercise]
-    indent = re.search(r"( *)### BEGIN SOLUTION", cell)[1]
-    body = "".join(f"{indent}{line}\n" for line in lines.strip("\n").splitlines())
-    return re.sub(r" *### BEGIN SOLUTION\n.*### END SOLUTION", lambda _: body, cell, flags=re.DOTALL)
-
-
-def grade(exercise, cell, with_hidden=False):
-    """Runs an answer through what a student sees of the grader, or all of it."""
-    grader = CELLS[f"{exercise}_test"]
-    if not with_hidden:
-        grader = re.sub(r"### BEGIN HIDDEN TESTS.*### END HIDDEN TESTS", "", grader, flags=re.DOTALL)
-    names = names_of_the_notebooks()
-    exec(cell, names)
-    exec(grader, names)
-
-
-@pytest.mark.parametrize("exercise", EXERCISES)
-def test_the_solution_passes(exercise):
-    grade(exercise, CELLS[exercise], with_hidden=True)
-
+from graders import GraderTests
 
 RIGHT = [
     ("duration_in_seconds", "return frames * (1 / fps)"),
@@ -88,12 +28,6 @@ RIGHT = [
     ("fitted_prior", "noise = np.random.default_rng(seed).normal(size=(count, z_mean.shape[1]))\n"
      "return z_mean.mean(0) + noise @ np.linalg.cholesky(np.cov(z_mean.T)).T"),
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize("exercise, lines", RIGHT, ids=[name for name, _ in RIGHT])
-def test_another_right_answer_passes(exercise, lines):
-    grade(exercise, answer(exercise, lines), with_hidden=True)
-
 
 LERP = "p = (1 - weight) * a + weight * b\nreturn p * np.linalg.norm(a) / np.linalg.norm(p)"
 NO_LENGTHS = (
@@ -171,13 +105,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("exercise, lines, said", WRONG, ids=[f"{name}-{i}" for i, (name, *_) in enumerate(WRONG)])
-def test_the_visible_part_refuses_a_plausible_wrong_answer_by_name(exercise, lines, said):
-    with np.errstate(all="ignore"), pytest.raises(AssertionError, match=said):
-        grade(exercise, answer(exercise, lines))
-
-
-def test_each_exercise_has_two_wrong_answers():
-    for exercise in EXERCISES:
-        assert sum(name == exercise for name, *_ in WRONG) >= 2, exercise
-    assert len(EXERCISES) >= 19 and {name for name, _ in RIGHT} == set(EXERCISES)
+class TestGraders(GraderTests):
+    chapters = (
+        "00_start_here",
+        "01_video_as_tensor",
+        "02_dense_frame_generator",
+        "03_mlp_gan",
+        "04_dcgan",
+        "05_vae",
+    )
+    right = RIGHT
+    wrong = WRONG

@@ -62,7 +62,7 @@ def test_find_says_that_an_installed_package_has_no_notebooks(tmp_path):
 
 def test_the_coursebook_needs_two_modules_of_the_package_and_imports_nothing_that_takes_long(tmp_path):
     modules = sorted(path.stem for path in (PACKAGE / "coursebook").glob("[a-z]*.py"))
-    assert {"notebook", "execute", "refresh", "student", "pages", "gallery", "programs"} <= set(modules)
+    assert {"notebook", "execute", "refresh", "student", "check", "pages", "gallery", "programs"} <= set(modules)
     program = f"import sys; from vidgen_tf.coursebook import {', '.join(modules)}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
     imported = set(done.stdout.split())

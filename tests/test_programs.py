@@ -8,6 +8,7 @@ import sys
 import nbformat
 import pytest
 from toy_course import Folder
+from toy_notebooks import write_notebook
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals to a process are POSIX")
 
@@ -27,19 +28,36 @@ sys.exit(0 if "--good" in sys.argv else 3)
 """
 
 
-def test_lab_opens_the_notebooks_on_this_machine_only_with_its_token(folder):
+def test_lab_makes_copies_and_opens_them_on_this_machine_only_with_its_token(folder):
     (folder.path / "jupyterlab.py").write_text(LAB)
+    chapter = write_notebook(folder.path / "notebooks" / "00_tiny.ipynb", ("md", "# 00 · Tiny"))
     opened = folder.call("lab", "--no-browser", "--port=8899", "--good", VIDGEN_ENV="current")
-    where, arguments = json.loads(opened.out)
-    assert where == str(folder.path) and arguments[-1] == str(folder.path / "notebooks") and opened.returncode == 0
-    assert arguments[2:-1] == ["--no-browser", "--port=8899", "--good"]
+    said, called = opened.out.splitlines()
+    assert said == f"1 new copy to work in, without solutions, in {folder.path / 'work'}"
+    where, arguments = json.loads(called)
+    assert where == str(folder.path) and opened.returncode == 0
     assert arguments[:2] == ["--ServerApp.ip=localhost", "--ServerApp.answer_yes=True"]  # no word on a token: Jupyter makes one
-    assert folder.call("lab", VIDGEN_ENV="current").returncode == 1
+    assert arguments[2:4] == [f"--ServerApp.root_dir={folder.path}", "--LabApp.default_url=/lab/tree/work"]
+    assert arguments[4:] == ["--no-browser", "--port=8899", "--good"]
+    again = folder.call("lab", VIDGEN_ENV="current")
+    assert again.returncode == 1 and len(again.out.splitlines()) == 1, "nothing new to tell, and what JupyterLab ends with counts"
+    write_notebook(chapter, ("md", "# 00 · Tiny and new"))
+    changed = folder.call("lab", "--good", VIDGEN_ENV="current")
+    assert "00_tiny.ipynb has changed: the new version is work/00_tiny_v2.ipynb, and work/00_tiny.ipynb stays" in changed.out
+
+
+def test_lab_opens_the_complete_notebooks_where_it_is_asked_to(folder):
+    (folder.path / "jupyterlab.py").write_text(LAB)
+    opened = folder.call("lab", "--solutions", "--good", VIDGEN_ENV="current")
+    _, arguments = json.loads(opened.out)
+    assert arguments[3:] == ["--LabApp.default_url=/lab/tree/notebooks", "--good"] and not (folder.path / "work").exists()
 
 
 @posix
 def test_ctrl_c_ends_lab_quietly(folder):
     (folder.path / "jupyterlab.py").write_text(LAB)
+    write_notebook(folder.path / "notebooks" / "00_tiny.ipynb", ("md", "# 00 · Tiny"))
+    assert folder.call("lab", "--good", VIDGEN_ENV="current").returncode == 0
     closed = folder.call("lab", "--ctrl-c", VIDGEN_ENV="current")
     assert (closed.returncode, closed.err, len(closed.out.splitlines())) == (0, "", 1)
 

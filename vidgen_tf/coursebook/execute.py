@@ -25,7 +25,7 @@ from .notebook import (
     title_of,
     write,
 )
-from .pages import page
+from .pages import glossary_page, page
 
 REPAINT_S = 0.5  # between two states of the line on a terminal
 REPORT_S = 30  # between two lines where there is no terminal
@@ -33,6 +33,8 @@ REPORT_S = 30  # between two lines where there is no terminal
 
 def run(paths, build_dir, budget, again=False):
     """Executes notebooks into `build_dir`: NN_name.ipynb, NN_name.html, and index.html, a gallery of all that lies there.
+
+    The glossary goes beside them, glossary.html, where the clone has one.
 
     A notebook that can't be read, executed or shown is reported with the reason, and has that for its page; the others go on.
     One that passed before is not executed again as long as everything that its outputs depend on is the same: so a second call
@@ -51,6 +53,9 @@ def run(paths, build_dir, budget, again=False):
         CourseError: the results can't be written.
     """
     build_dir = Path(build_dir)
+    glossary = paths[0].parent.parent / "GLOSSARY.md"
+    if glossary.is_file():
+        write(glossary_page(glossary), build_dir / "glossary.html")
     rows, expected = {}, 0
     surroundings = _surroundings(budget)
     for path in paths:
@@ -176,7 +181,7 @@ def _execute_cells(notebook, folder, budget, progress):
     client = NotebookClient(notebook, timeout=None, record_timing=False, shutdown_kernel="immediate")
     try:
         # What libraries print past Python would land in the middle of the live line.
-        with client.setup_kernel(env=_kernel_environment(budget), cwd=str(folder), stderr=subprocess.DEVNULL):
+        with client.setup_kernel(env=kernel_environment(budget), cwd=str(folder), stderr=subprocess.DEVNULL):
             for position, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
                     client.execute_cell(cell, position)
@@ -191,8 +196,15 @@ def _execute_cells(notebook, folder, budget, progress):
     return None
 
 
-def _kernel_environment(budget):
-    """The same surroundings as under nbval, or else outputs would differ."""
+def kernel_environment(budget):
+    """The same surroundings as under nbval, or else outputs would differ.
+
+    Args:
+        budget: "fast" or "full": how long the models train.
+
+    Returns:
+        dict of str, the environment variables of a kernel.
+    """
     return os.environ | {
         "PYTEST_CURRENT_TEST": "notebook",  # ipykernel then leaves C-level log lines out of the outputs
         "TF_CPP_MIN_LOG_LEVEL": "3",

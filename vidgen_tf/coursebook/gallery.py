@@ -36,6 +36,7 @@ def index(build_dir):
         passed=sum(last_run(notebook)["passed"] for _, notebook in executed),
         minutes=clock(sum(last_run(notebook)["seconds"] for _, notebook in executed)),
         date=f"{datetime.date.today():%d %B %Y}",
+        has_glossary=(build_dir / "glossary.html").is_file(),
     )
 
 

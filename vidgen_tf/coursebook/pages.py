@@ -49,8 +49,29 @@ def page(notebook, path):
     return exporter.from_notebook_node(notebook, resources={"metadata": {"name": title, "path": str(path.parent)}})[0]
 
 
+def glossary_page(path):
+    """The glossary as a page beside those of the notebooks, to which its entries lead.
+
+    Args:
+        path: Path of GLOSSARY.md.
+
+    Returns:
+        str, HTML.
+
+    Raises:
+        CourseError: it can't be read.
+    """
+    from nbformat import v4
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CourseError(f"{path} can't be read: restore it from git.") from error
+    return page(v4.new_notebook(cells=[v4.new_markdown_cell(text)]), path)
+
+
 def self_contained(prose, folder):
-    """Markdown with its images and equations inside it, and links to other chapters leading to their pages; code stays as it is.
+    """Markdown with images and equations inside it, and links to chapters and the glossary leading to their pages. Code stays.
 
     The exporter's own `embed_images` would close every inline tag where it opens, <details> among them.
 
@@ -66,7 +87,8 @@ def self_contained(prose, folder):
     """
     pieces = re.split(r"(```.*?```|`[^`\n]+`)", prose, flags=re.DOTALL)
     for i in range(0, len(pieces), 2):
-        text = re.sub(r"\]\((\d\d_\w+)\.ipynb", r"](\1.html", pieces[i])
+        text = re.sub(r"\]\((?:notebooks/)?(\d\d_\w+)\.ipynb", r"](\1.html", pieces[i])
+        text = text.replace("](../GLOSSARY.md", "](glossary.html")
         text = re.sub(r"(!\[[^\]]*\]\()([^):\s]+)\)", lambda found: found[1] + _embedded(folder / found[2]) + ")", text)
         text = re.sub(r"\$\$(.+?)\$\$", lambda found: _equation(found, display=True), text, flags=re.DOTALL)
         pieces[i] = re.sub(r"(?<![\\$])\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\d)", lambda found: _equation(found, display=False), text)

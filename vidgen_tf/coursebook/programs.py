@@ -14,19 +14,21 @@ TESTS_SIDE_BY_SIDE = ["-n", "2", "--dist", "worksteal"]
 NOTEBOOKS_SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]  # the cells of one belong together
 
 
-def lab(root, arguments):
-    """JupyterLab on notebooks/, on this machine only and with its token, until Ctrl-C.
+def lab(root, folder, arguments):
+    """JupyterLab on a clone with one folder open, on this machine only and with its token, until Ctrl-C.
 
     Args:
-        root: Path of the clone.
+        root: Path of the clone, all of which JupyterLab serves: the notebooks have links to files beside their folder.
+        folder: str, name of the folder in it that is opened.
         arguments: list of str, JupyterLab's own options.
 
     Returns:
         bool, True if it ended well.
     """
     command = ["-m", "jupyterlab", "--ServerApp.ip=localhost", "--ServerApp.answer_yes=True"]  # Ctrl-C asks no question
+    command += [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{folder}"]
     with contextlib.suppress(KeyboardInterrupt):
-        return _call([sys.executable, *command, *arguments, str(root / "notebooks")], root) == 0
+        return _call([sys.executable, *command, *arguments], root) == 0
     return True
 
 
