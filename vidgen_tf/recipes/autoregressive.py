@@ -139,7 +139,7 @@ _GPT = Recipe(
     pipeline="autoregressive",
     reference="digits",
     uses={"tokenizer": "video-tokenizer-digits"},
-    sampling={"temperature": 0.7},
+    sampling={"temperature": 0.3},
     training={"num_extra_clips": 4000},
 )
 RECIPES = [
