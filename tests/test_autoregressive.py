@@ -5,23 +5,27 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.models.autoregressive import (
     GPT,
     CausalSelfAttention,
+    CodeEmbedding,
+    CodeHead,
     GPTConfig,
+    TokenEmbedding,
     causal_mask,
     empty_caches,
     token_bits,
     write_cache,
 )
 from vidgen_tf.models.token_sampling import draw_codes, sample_tokens, sampling_probabilities
+from vidgen_tf.models.video_tokenizer import FiniteScalarQuantizer
 
 CONFIG = GPTConfig(
-    num_codes=12,
-    num_slots=2,
-    num_frames=4,
+    levels=(4, 3),
+    num_tokens=8,
     num_condition_ids=6,
     condition_length=3,
     hidden_dim=8,
@@ -60,6 +64,71 @@ def test_a_token_changes_no_logits_up_to_its_own(model, k):
 def test_the_condition_is_read_by_every_token(model):
     change = np.abs(logits(model) - logits(model, condition=CONDITION[::-1])).max(axis=2)
     assert (change[[0, 2]] > 1e-4).all() and (change[1] < 1e-5).all()
+
+
+def built(layer, *shape):
+    """A layer with random weights."""
+    layer.build(shape)
+    layer.set_weights([RNG.normal(size=w.shape) for w in layer.get_weights()])
+    return layer
+
+
+def test_a_code_is_embedded_as_itself_and_its_levels():
+    layer = built(CodeEmbedding((4, 3, 2), 5))
+    own, *tables = layer.get_weights()
+    assert own.shape == (24, 5) and [table.shape for table in tables] == [(4, 5), (3, 5), (2, 5)]
+    codes = np.asarray(FiniteScalarQuantizer((4, 3, 2)).ids_to_codes(np.arange(24)))
+    numbers = [np.unique(column, return_inverse=True)[1] for column in codes.T]  # of the levels, from the quantizer itself
+    expected = own + sum(table[number] for table, number in zip(tables, numbers))
+    np.testing.assert_allclose(layer.table(), expected, atol=1e-6)
+    ids = RNG.integers(0, 24, (2, 7))
+    np.testing.assert_allclose(layer(ids), expected[ids], atol=1e-6)
+
+
+def test_what_is_learned_of_a_code_serves_all_that_share_a_level_with_it():
+    layer = built(CodeEmbedding((4, 3), 5))
+    before = np.asarray(layer.table())
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(np.array([6])))  # levels 2 and 1
+    gradients = [tf.convert_to_tensor(g) for g in tape.gradient(total, layer.trainable_weights)]
+    for weight, gradient in zip(layer.trainable_weights, gradients):
+        weight.assign_sub(0.1 * gradient)
+    change = np.asarray(before - layer.table()).mean(axis=1) / 0.1
+    expected = [(i % 4 == 2) + (i // 4 == 1) + (i == 6) for i in range(12)]
+    np.testing.assert_allclose(change, expected, atol=1e-5)
+
+
+def test_logits_are_scalar_products_with_the_vectors_of_the_codes():
+    head = built(CodeHead((4, 3), 5), None, 5)
+    x = RNG.normal(size=(2, 6, 5)).astype("float32")
+    found = head(x)
+    assert found.shape == (2, 6, 12) and found.dtype == "float32"
+    np.testing.assert_allclose(found, x @ np.asarray(head.codes.table()).T + np.asarray(head.bias), atol=1e-5)
+    bias, own = head.bias, head.codes.own
+    assert bias.shape == (12,) and own.shape == (12, 5)
+
+
+def test_each_position_has_a_learned_vector_those_of_the_condition_first():
+    layer = built(TokenEmbedding(CONFIG), None, 8)
+    positions = np.asarray(layer.positions.embeddings)
+    assert positions.shape == (11, 8)
+    tokens = np.full((1, 8), 7)
+    code = np.asarray(layer.codes.table())[7]
+    np.testing.assert_allclose(layer(tokens)[0], code + positions[3:], atol=1e-6)
+    np.testing.assert_allclose(layer(tokens[:, :2], first=4)[0], code + positions[7:9], atol=1e-6)
+    condition = np.asarray(layer.conditions.embeddings)[CONDITION] + positions[:3]
+    np.testing.assert_allclose(layer.embed_condition(CONDITION), condition, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [CodeEmbedding((4, 3), 8, 0.2), CodeHead((4, 3), 8), TokenEmbedding(CONFIG)], ids=type)
+def test_a_layer_is_made_again_of_its_configuration(layer):
+    import json
+
+    layer.build((None, 8))
+    again = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
+    again.build((None, 8))
+    assert again.get_config() == layer.get_config()
+    assert [w.shape for w in again.weights] == [w.shape for w in layer.weights]
 
 
 def test_attention_is_that_of_keras():
@@ -148,7 +217,7 @@ def test_bits_are_the_loss_and_a_model_that_knows_nothing_pays_log2_of_the_codes
     found = model.evaluate(x, batch_size=3, verbose=0, return_dict=True)
     np.testing.assert_allclose([bits.mean(), bits.mean() * np.log(2)], [found["bits_per_token"], found["loss"]], rtol=1e-5)
     ignorant = GPT(CONFIG)
-    ignorant.head.kernel.assign(0 * ignorant.head.kernel)
+    ignorant.head.set_weights([0 * w for w in ignorant.head.get_weights()])
     np.testing.assert_allclose(token_bits(ignorant, CONDITION, TOKENS), np.log2(12), rtol=1e-5)
 
 
@@ -176,3 +245,6 @@ def test_what_cannot_be_sampled_is_refused(model):
         GPTConfig(hidden_dim=10)
     with pytest.raises(CourseError, match="probability"):
         GPTConfig(condition_dropout=2.0)
+    for wrong in ({"levels": (8, 0)}, {"levels": 1000}, {"num_tokens": 0}):
+        with pytest.raises(CourseError, match=f"{next(iter(wrong))} must be"):
+            GPTConfig(**wrong)

@@ -97,3 +97,12 @@ def test_the_work_of_a_gans_step_is_what_the_profiler_counts(losses, gamma):
 def test_the_work_of_a_convlstm_is_what_the_profiler_counts():
     model = ConvLSTM(ConvLSTMConfig(image_size=16, patch_size=4, filters=(30, 50), kernel_size=5))
     assert counted(model, (19, 16, 16, 1)) == pytest.approx(bench.forward_flops(model), rel=0.05)
+
+
+def test_the_work_of_a_gpt_is_what_the_profiler_counts():
+    """Blocks and the head's products with the vectors of all codes; the profiler counts attention's products as well."""
+    model, data = {name: build for name, build, _ in bench.MODELS}["autoregressive transformer, 60 tokens"](2)
+    x = tf.nest.map_structure(lambda part: tf.TensorSpec((1, *part.shape[1:]), part.dtype), data.element_spec)
+    graph = tf.function(model).get_concrete_function(x).graph
+    options = ProfileOptionBuilder(ProfileOptionBuilder.float_operation()).with_empty_output().build()
+    assert 1 < profile(graph, options=options).total_float_ops * 3 / bench.step_flops(model) < 1.2

@@ -17,7 +17,6 @@ SINGLE_FRAMES = {  # a frame of a digit shows none of its motions
     "vae-digits",
     "vae-digits-low-beta",
     "classifier-digits",
-    "video-tokenizer-digits",
 }
 RESTRICTED = [name for name, recipe in RECIPES.items() if recipe.dataset[0] in ("digits", "shapes")]
 
@@ -42,7 +41,11 @@ def fed(name, monkeypatch, clips):
         if hasattr(module, "encode"):
             monkeypatch.setattr(module, "encode", pixels)
         if hasattr(module, "encode_tokens"):
-            monkeypatch.setattr(module, "encode_tokens", lambda tokenizer, frames: frames[..., 0, :4, 0].astype(np.int32))
+            monkeypatch.setattr(
+                module,
+                "encode_tokens",
+                lambda tokenizer, frames: frames[:, :, 0, :4, 0].reshape(len(frames), -1).astype(np.int32),
+            )
         if hasattr(module, "load"):
             monkeypatch.setattr(module, "load", lambda dataset, split="train", count=None: clips)
         if hasattr(module, "iter_drawn"):

@@ -19,7 +19,6 @@ from vidgen_tf.models import (
     convlstm,
     dcgan,
     dit,
-    video_tokenizer,
     gan,
     glo,
     latent_rnn,
@@ -27,6 +26,7 @@ from vidgen_tf.models import (
     simvp,
     vae,
     video_classifier,
+    video_tokenizer,
 )
 from vidgen_tf.models import flow_gan as flow_gans
 from vidgen_tf.models import optical_flow as optical_flows
@@ -170,14 +170,14 @@ def latent_diffusion(**conditioning):
 
 
 def tokenizer(quantizer):
-    """A frame tokenizer and a batch of frames."""
+    """A video tokenizer and a batch of clips."""
     config = video_tokenizer.VideoTokenizerConfig(image_size=8, filters=(4, 6), levels=(4, 3), quantizer=quantizer, vq_dim=3)
     names = ("loss", "reconstruction_loss")
-    return Case(lambda: video_tokenizer.VideoTokenizer(config), floats(4, 8, 8, 1), names=names)
+    return Case(lambda: video_tokenizer.VideoTokenizer(config), floats(4, 3, 8, 8, 1), names=names)
 
 
 GPT = autoregressive.GPTConfig(
-    num_codes=7, num_slots=2, num_frames=3, num_condition_ids=4, condition_length=2, hidden_dim=8, num_layers=1, num_heads=2
+    levels=(7,), num_tokens=6, num_condition_ids=4, condition_length=2, hidden_dim=16, num_layers=1, num_heads=2
 )
 CLIP_TOKENS = {"condition": RNG.integers(0, 5, (4, 2)).astype("int32"), "tokens": RNG.integers(0, 7, (4, 6)).astype("int32")}
 

@@ -12,7 +12,7 @@ from vidgen_tf.models.video_tokenizer import VideoTokenizer, VideoTokenizerConfi
 from vidgen_tf.pipelines import autoregressive
 from vidgen_tf.pipelines.autoregressive import CONDITION_IDS, CONDITION_LENGTHS, condition_ids, generate_clips
 from vidgen_tf.recipes import autoregressive as recipes
-from vidgen_tf.splits import is_held_out
+from vidgen_tf.splits import is_held_out, training_clips
 from vidgen_tf.tokenizer import detokenize
 
 
@@ -22,7 +22,7 @@ def pair():
     keras.utils.set_random_seed(1)
     tokenizer = VideoTokenizer(VideoTokenizerConfig(filters=(4, 4, 4, 4), levels=(3, 3)))
     config = GPTConfig(
-        num_codes=9,
+        levels=(3, 3),
         num_condition_ids=CONDITION_IDS["digits"],
         condition_length=CONDITION_LENGTHS["digits"],
         hidden_dim=8,
@@ -75,7 +75,7 @@ def test_each_clip_is_an_example_with_each_of_its_captions(pair):
     examples = recipes.token_examples(pair[1], clips, "digits")
     kept = clips[~is_held_out(clips.states)]
     assert 0 < len(kept) < 60 and len(examples["tokens"]) == len(examples["condition"]) == 2 * len(kept)
-    np.testing.assert_array_equal(examples["tokens"][3].reshape(16, 4), encode_tokens(pair[1], kept.frames[3]))
+    np.testing.assert_array_equal(examples["tokens"][3:5], encode_tokens(pair[1], kept.frames[3:5]))
     assert detokenize(examples["condition"][[3, 3 + len(kept)]]) == [kept.captions[3], kept.captions_zh[3].rstrip()]
 
 
@@ -84,10 +84,38 @@ def test_the_recipes_are_whole(dataset):
     known = {recipe.name: recipe for recipe in recipes.RECIPES}
     tokenizer, gpt = known[f"video-tokenizer-{dataset}"], known[f"gpt-{dataset}"]
     assert gpt.uses["tokenizer"] == tokenizer.name and tokenizer.dataset == gpt.dataset
-    assert gpt.config.num_codes == tokenizer.config.num_codes and gpt.config.num_slots == tokenizer.config.num_slots
+    count = tokenizer.config.num_tokens(16)
+    assert gpt.config.levels == tokenizer.config.levels and gpt.config.num_tokens == count
+    assert f"as {count} of {tokenizer.config.num_codes} codes" in tokenizer.title and f"the {count} tokens" in gpt.title
     name = gpt.dataset[0]
     assert (gpt.config.num_condition_ids, gpt.config.condition_length) == (CONDITION_IDS[name], CONDITION_LENGTHS[name])
     assert all(recipe.reference == name and recipe.dataset[1] == "train" for recipe in (tokenizer, gpt))
+
+
+def test_a_tokenizer_learns_from_the_first_frame_and_each_later_one_once():
+    frames = np.arange(5 * 16, dtype=np.uint8).reshape(5, 16, 1, 1, 1) + np.zeros((2, 2, 1), np.uint8)
+    examples = recipes.tokenizer_examples(frames, seed=3)
+    assert examples.shape == (25, 4, 2, 2, 1) and examples.dtype == np.uint8
+    for clip, parts in zip(frames, examples.reshape(5, 5, 4, 2, 2, 1)):
+        assert (parts[:, 0] == clip[0]).all(), "the first frame stands first"
+        later = parts[:, 1:].reshape(15, 2, 2, 1)
+        order = np.argsort(later[:, 0, 0, 0])
+        np.testing.assert_array_equal(later[order], clip[1:])
+        assert order.tolist() != list(range(15)), "in any order"
+    np.testing.assert_array_equal(recipes.tokenizer_examples(frames, seed=3), examples)
+    assert not np.array_equal(recipes.tokenizer_examples(frames, seed=4), examples)
+
+
+def test_a_tokenizer_is_trained_on_such_examples(monkeypatch):
+    fed = {}
+    monkeypatch.setattr(recipes, "load", lambda name, split: datasets.load(name, split, 40))
+    monkeypatch.setattr(recipes, "fit_vae", lambda model, clips, steps, **options: fed.update(options, clips=clips, steps=steps))
+    recipe = next(recipe for recipe in recipes.RECIPES if recipe.name == "video-tokenizer-digits")
+    recipe.train(recipe, None, 30, None)
+    clips = training_clips(datasets.load("digits", "train", 40)).frames
+    assert 0 < len(clips) < 40
+    np.testing.assert_array_equal(fed["clips"], recipes.tokenizer_examples(clips, recipe.seed))
+    assert fed["steps"] == 30 and recipe.training.items() <= fed.items()
 
 
 def test_a_short_training_lowers_the_bits(pair, monkeypatch):

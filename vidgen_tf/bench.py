@@ -169,7 +169,8 @@ def step_flops(model, times=1):
 
 
 def forward_flops(model):
-    """The work of a forward pass for one item: two operations for each use of a weight of a dense, convolution or GRU kernel.
+    """The work of a forward pass for one item: two operations for each use of a weight of a dense, convolution or GRU kernel,
+    and of a vector with which codes are compared.
 
     Args:
         model: built `keras.Model`. An item of a ConvLSTM is a clip of 20 frames; of recurrent models of latents, a single frame.
@@ -179,6 +180,7 @@ def forward_flops(model):
     """
     from keras import layers
 
+    from .models.autoregressive import CodeHead
     from .models.convlstm import ConvLSTM
 
     if isinstance(model, ConvLSTM):  # each kernel is applied at each location, for every frame of a clip but the last
@@ -189,6 +191,8 @@ def forward_flops(model):
     for layer in model._flatten_layers():
         if isinstance(layer, layers.Dense):
             total += 2 * math.prod(layer.kernel.shape)
+        elif isinstance(layer, CodeHead):
+            total += 2 * math.prod(layer.levels) * layer.hidden_dim
         elif isinstance(layer, layers.GRUCell):
             total += 2 * (math.prod(layer.kernel.shape) + math.prod(layer.recurrent_kernel.shape))
         elif isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):
@@ -369,5 +373,5 @@ MODELS = [
     ("stochastic GRUs, 24 latents", _latent_svg, 64),
     ("flow matching, 16 latents", _flow_matching, 64),
     ("text to video, 16 latents", _text_to_video, 64),
-    ("autoregressive transformer, 64 tokens", _gpt, 32),
+    ("autoregressive transformer, 60 tokens", _gpt, 32),
 ]
