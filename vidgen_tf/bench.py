@@ -180,7 +180,7 @@ def forward_flops(model):
     """
     from keras import layers
 
-    from .models.autoregressive import CodeHead
+    from .models.code_embedding import CodeHead
     from .models.convlstm import ConvLSTM
 
     if isinstance(model, ConvLSTM):  # each kernel is applied at each location, for every frame of a clip but the last

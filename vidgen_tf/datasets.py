@@ -85,9 +85,7 @@ DATASETS = {
 }
 # Drawn anew whenever they are needed, in any number, and never stored: what long trainings learn from besides the stored clips.
 DRAWN = {
-    "more-shapes": dataclasses.replace(DATASETS["shapes"], seed=900),
-    "more-digits": dataclasses.replace(DATASETS["digits"], seed=900),
-    "more-faces-32": dataclasses.replace(DATASETS["faces-32"], seed=900),
+    **{f"more-{name}": dataclasses.replace(DATASETS[name], seed=900) for name in ("shapes", "digits", "faces-32")},
     "free-motion-digits": Dataset(  # bouncing about in any direction; their captions name the digit alone
         "digits",
         {"train": 0},

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from ..errors import CourseError
+from ..errors import CourseError, check_whole
 from .base import Config, ConfiguredModel
+from .code_embedding import CodeEmbedding, CodeHead
 
 BATCH_SIZE = 64  # clips whose logits are computed at once
 
@@ -33,9 +34,9 @@ class GPTConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.hidden_dim % 2 or self.hidden_dim % self.num_heads:
-            wanted = f"even and a multiple of num_heads, {self.num_heads}"
-            raise CourseError(f"hidden_dim must be {wanted}, got {self.hidden_dim}.")
+        check_whole(1, **{"len(levels)": len(self.levels)})
+        if self.hidden_dim % self.num_heads:
+            raise CourseError(f"hidden_dim must be a multiple of num_heads, {self.num_heads}, got {self.hidden_dim}.")
         if not 0 <= self.condition_dropout <= 1:
             raise CourseError(f"condition_dropout is a probability from 0 to 1, got {self.condition_dropout}.")
 
@@ -193,110 +194,6 @@ class GPTBlock(layers.Layer):
             dict.
         """
         return super().get_config() | {"hidden_dim": self.hidden_dim, "num_heads": self.num_heads}
-
-
-@keras.saving.register_keras_serializable(package="vidgen_tf")
-class CodeEmbedding(layers.Layer):
-    """Vectors of the codes of finite scalar quantisation: one of its own for each code, plus one for each of its levels.
-
-    Codes that share a level share a part of their vectors. So what is learned of a code serves its neighbours too, which stand
-    for almost the same picture; a plain table would have to learn each of the codes by itself.
-
-    Args:
-        levels: tuple of ints, how many values each number of a code may have.
-        hidden_dim: int, size of a vector.
-        stddev: float, standard deviation of the vectors at the start.
-        **options: of `keras.layers.Layer`.
-
-    Call arguments:
-        ids: int `(...)`, numbers of codes, as `FiniteScalarQuantizer.codes_to_ids` gives them.
-
-    Output shape:
-        `(..., hidden_dim)`.
-
-    References:
-        Yu and others, 2024, "Language model beats diffusion: tokenizer is key to visual generation" (tokens as sums of parts).
-    """
-
-    def __init__(self, levels, hidden_dim, stddev=0.5, **options):
-        super().__init__(**options)
-        self.levels, self.hidden_dim, self.stddev = tuple(levels), hidden_dim, stddev
-        basis = np.cumprod([1, *self.levels[:-1]])
-        self.level_of_code = np.arange(math.prod(self.levels))[:, None] // basis % self.levels  # (num_codes, len(levels))
-
-    def build(self, ids_shape=None):
-        """Makes the weights.
-
-        Args:
-            ids_shape: unused.
-        """
-        sizes = (math.prod(self.levels), *self.levels)
-        start = keras.initializers.RandomNormal(stddev=self.stddev / math.sqrt(len(sizes)))
-        tables = [self.add_weight((size, self.hidden_dim), initializer=start) for size in sizes]
-        self.own, self.of_level = tables[0], tables[1:]
-
-    def call(self, ids):
-        return ops.take(self.table(), ids, axis=0)
-
-    def table(self):
-        """The vectors of all codes.
-
-        Returns:
-            float `(num_codes, hidden_dim)`.
-        """
-        shared = [ops.take(of_level, self.level_of_code[:, i], axis=0) for i, of_level in enumerate(self.of_level)]
-        return sum(shared, self.own)
-
-    def get_config(self):
-        """The layer's arguments, so that a saved model can be loaded.
-
-        Returns:
-            dict.
-        """
-        own = {name: getattr(self, name) for name in ("hidden_dim", "stddev")}
-        return super().get_config() | own | {"levels": list(self.levels)}
-
-
-@keras.saving.register_keras_serializable(package="vidgen_tf")
-class CodeHead(layers.Layer):
-    """Logits of codes: the scalar product of a hidden vector with the vector of each code, see `CodeEmbedding`, plus a bias.
-
-    Args:
-        levels: tuple of ints, how many values each number of a code may have.
-        hidden_dim: int, size of a hidden vector.
-        **options: of `keras.layers.Layer`.
-
-    Call arguments:
-        x: float `(..., hidden_dim)`.
-
-    Output shape:
-        `(..., num_codes)`, float32.
-    """
-
-    def __init__(self, levels, hidden_dim, **options):
-        super().__init__(**{"dtype": "float32"} | options)  # probabilities need more than half precision
-        self.levels, self.hidden_dim = tuple(levels), hidden_dim
-        self.codes = CodeEmbedding(levels, hidden_dim, 1 / math.sqrt(hidden_dim), dtype="float32")
-
-    def build(self, x_shape=None):
-        """Makes the weights.
-
-        Args:
-            x_shape: unused.
-        """
-        self.codes.build()
-        self.bias = self.add_weight((math.prod(self.levels),), initializer="zeros", name="bias")
-
-    def call(self, x):
-        return x @ ops.transpose(self.codes.table()) + self.bias
-
-    def get_config(self):
-        """The layer's arguments, so that a saved model can be loaded.
-
-        Returns:
-            dict.
-        """
-        return super().get_config() | {"hidden_dim": self.hidden_dim, "levels": list(self.levels)}
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
