@@ -11,8 +11,6 @@ from vidgen_tf.errors import CourseError
 from vidgen_tf.models.autoregressive import (
     GPT,
     CausalSelfAttention,
-    CodeEmbedding,
-    CodeHead,
     GPTConfig,
     TokenEmbedding,
     causal_mask,
@@ -20,6 +18,7 @@ from vidgen_tf.models.autoregressive import (
     token_bits,
     write_cache,
 )
+from vidgen_tf.models.code_embedding import CodeEmbedding, CodeHead
 from vidgen_tf.models.token_sampling import draw_codes, sample_tokens, sampling_probabilities
 from vidgen_tf.models.video_tokenizer import FiniteScalarQuantizer
 

@@ -218,8 +218,9 @@ class TokenEmbedding(layers.Layer):
         super().__init__(**options)
         self.config = config
         start = keras.initializers.RandomNormal(stddev=0.5)
+        num_positions = config.condition_length + config.num_tokens
         self.conditions = layers.Embedding(config.num_condition_ids + 1, config.hidden_dim, start)
-        self.positions = layers.Embedding(config.condition_length + config.num_tokens, config.hidden_dim, start)
+        self.positions = layers.Embedding(num_positions, config.hidden_dim, start)
         self.codes = CodeEmbedding(config.levels, config.hidden_dim)
 
     def build(self, tokens_shape):
@@ -232,7 +233,8 @@ class TokenEmbedding(layers.Layer):
             embedding.build(tokens_shape)
 
     def call(self, tokens, first=0):
-        return self.codes(tokens) + self.positions(self.config.condition_length + first + ops.arange(tokens.shape[1]))
+        position = self.config.condition_length + first + ops.arange(tokens.shape[1])
+        return self.codes(tokens) + self.positions(position)
 
     def embed_condition(self, condition):
         """Vectors of a condition.

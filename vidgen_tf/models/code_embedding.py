@@ -9,7 +9,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class CodeEmbedding(layers.Layer):
-    """Vectors of the codes of finite scalar quantisation: one of its own for each code, plus one for each of its levels.
+    """Vectors of the codes of finite scalar quantisation: one of a code's own, plus one for each of its levels.
 
     Codes that share a level share a part of their vectors. So what is learned of a code serves its neighbours too, which stand
     for almost the same picture; a plain table would have to learn each of the codes by itself.
@@ -34,7 +34,8 @@ class CodeEmbedding(layers.Layer):
         super().__init__(**options)
         self.levels, self.hidden_dim, self.stddev = tuple(levels), hidden_dim, stddev
         basis = np.cumprod([1, *self.levels[:-1]])
-        self.level_of_code = np.arange(math.prod(self.levels))[:, None] // basis % self.levels  # (num_codes, len(levels))
+        ids = np.arange(math.prod(self.levels))
+        self.level_of_code = ids[:, None] // basis % self.levels  # (num_codes, len(levels))
 
     def build(self, ids_shape=None):
         """Makes the weights.
@@ -56,8 +57,10 @@ class CodeEmbedding(layers.Layer):
         Returns:
             float `(num_codes, hidden_dim)`.
         """
-        shared = [ops.take(of_level, self.level_of_code[:, i], axis=0) for i, of_level in enumerate(self.of_level)]
-        return sum(shared, self.own)
+        total = self.own
+        for of_level, level in zip(self.of_level, self.level_of_code.T, strict=True):
+            total = total + ops.take(of_level, level, axis=0)
+        return total
 
     def get_config(self):
         """The layer's arguments, so that a saved model can be loaded.
@@ -71,7 +74,7 @@ class CodeEmbedding(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class CodeHead(layers.Layer):
-    """Logits of codes: the scalar product of a hidden vector with the vector of each code, see `CodeEmbedding`, plus a bias.
+    """Logits of codes: the scalar product of a hidden vector with each code's vector, plus a bias.
 
     Args:
         levels: tuple of ints, how many values each number of a code may have.

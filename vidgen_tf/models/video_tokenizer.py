@@ -234,7 +234,8 @@ def build_token_encoder(config, num_frames, num_tokens, name):
     References:
         Yu and others, 2024, "An image is worth 32 tokens for reconstruction and generation" (tokens without a place).
     """
-    frames = x = keras.Input((config.image_size, config.image_size, num_frames * config.channels), name="frames")
+    size = config.image_size
+    frames = x = keras.Input((size, size, num_frames * config.channels), name="frames")
     for filters in config.filters:
         x = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))  # (B, H, W, C) -> (B, H/2, W/2, f)
@@ -245,7 +246,7 @@ def build_token_encoder(config, num_frames, num_tokens, name):
 
 
 def build_token_decoder(config):
-    """A dense layer and transposed convolutions from the codes of a clip's content and of a frame's motion to the frame.
+    """A dense layer and transposed convolutions from codes, of a clip's content and a frame's motion, to the frame.
 
     Args:
         config: `VideoTokenizerConfig`.
@@ -263,14 +264,14 @@ def build_token_decoder(config):
     for filters in reversed(others):
         x = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
         scale = layers.Reshape((1, 1, filters))(layers.Dense(filters, bias_initializer="ones")(content))
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x) * scale)  # (B, H, W, C) -> (B, 2H, 2W, f)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x) * scale)  # -> (B, 2H, 2W, f)
     x = layers.Conv2DTranspose(config.channels, 4, strides=2, padding="same")(x)
     return keras.Model(codes, layers.Activation("tanh", dtype="float32")(x), name="token_decoder")
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class VideoTokenizer(ConfiguredModel):
-    """An autoencoder of clips whose latents are rounded to codes: a few whole numbers for what a clip shows, and a few a frame.
+    """An autoencoder of clips with rounded latents: a few codes for what a clip shows, and a few for each frame.
 
     The content encoder reads the first frame, once a clip. The motion encoder reads each frame beside the first one, and so has
     only to say what has changed. The decoder makes each frame of the codes of both.
