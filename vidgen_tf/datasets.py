@@ -82,6 +82,9 @@ DATASETS = {
     "faces-28": Dataset("faces", {"train": 4000, "validation": 250, "test": 500}, seed=320, options={"size": 28, "grey": True}),
     "spheres": Dataset("spheres", {"train": 6000, "validation": 500, "test": 1000}, seed=400, options={"size": 32}),
     "spheres-64": Dataset("spheres", {"train": 2000, "validation": 250, "test": 250}, seed=410, options={"size": 64}),
+    "bouncing-spheres": Dataset(
+        "spheres", {"train": 2000, "validation": 250, "test": 500}, seed=420, options={"size": 32}, function="make_bouncing"
+    ),
 }
 # Drawn anew whenever they are needed, in any number, and never stored: what long trainings learn from besides the stored clips.
 DRAWN = {
