@@ -19,6 +19,8 @@ from .tracking import image_moments, median_over_time
 FAINT = 0.08  # share of a pixel's light up to which a colour is noise: predicted frames have traces of colour everywhere
 MIN_AREA = 2.0  # px^2: less is no ball; the smallest one that is asked for has 8
 MARGIN = 0.5  # frames after one touch of the floor, and before the next one, that belong to no flight
+MAX_RESIDUAL = 0.04  # units, root mean square: real flights have 0.02 at most, those with a touch of the floor in them 0.1
+MIN_FRAMES, MAX_EARLY = 4, 3  # frames that a parabola needs, and how many of them a flight may be too short by
 NUM_LAST = 4  # frames at the end of a clip in which size and colour are measured
 
 
@@ -110,13 +112,20 @@ def measure_bouncing(frames, clips):
 
 def _first_flight(y, drop, first):
     """Acceleration downwards, and the highest point, `(N,)` each, of the parabola through the heights `(N, F)` of frames between
-    the first two touches of the floor."""
+    the first two touches of the floor. Where a ball touches it too early, the last frames leave the parabola and are left out."""
     time = np.arange(first, first + y.shape[1])
     begin, end = (touch[:, None] + sign * MARGIN for touch, sign in zip(touch_times(drop), (1, -1)))
-    weights, _ = fit_polynomial(y, (time > begin) & (time < end) & np.isfinite(y), 2)
+    flying = (time > begin) & (time < end) & np.isfinite(y)
+    highest = np.where(flying.any(axis=1), np.where(flying, y, -np.inf).max(axis=1), np.nan)
+    weights, residual = fit_polynomial(y, flying, 2)
+    for _ in range(MAX_EARLY):
+        latest = np.where(flying, time, -1).max(axis=1, keepdims=True)
+        early = (residual > MAX_RESIDUAL) & (flying.sum(axis=1) > MIN_FRAMES)
+        flying &= ~(early[:, None] & (time == latest))
+        weights, residual = fit_polynomial(y, flying, 2)
     moments = begin - first + (end - begin) * np.linspace(0, 1, 50)  # (N, 50), counted from the first of these frames
     curve = weights[:, :1] + weights[:, 1:2] * moments + weights[:, 2:] * moments**2
-    return -2 * weights[:, 2], curve.max(axis=1)
+    return -2 * weights[:, 2], np.where(np.isnan(residual), highest, curve.max(axis=1))
 
 
 def _chromaticity(light):

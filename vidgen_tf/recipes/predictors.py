@@ -18,7 +18,7 @@ NUM_CONTEXT_FRAMES, NUM_FUTURE_FRAMES = 10, 10  # the benchmark's
 
 
 def split_context(model):
-    """Which frames of a clip a predictor reads in training, and which are its targets: of 20 frames, or as many as it is made for.
+    """Which frames of a clip a predictor reads in training, and which are its targets.
 
     Args:
         model: `ConvLSTM`, or a model of `build_simvp`.

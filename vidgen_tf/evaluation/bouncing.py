@@ -1,0 +1,141 @@
+"""Physics of predicted clips, in and out of the distribution that a predictor was trained on: one ball that bounces."""
+
+import numpy as np
+
+from ..datasets import load
+from ..metrics.bouncing import measure_bouncing
+from ..metrics.intervals import mean_estimate
+from ..metrics.prediction import copy_last, evaluate_prediction
+from ..pipelines.prediction import rollout
+from ..worlds import spheres
+
+# Ranges of `spheres.make_bouncing` that differ from its own, which are those of the training. Large balls fall from less high, as
+# the picture has no room for more.
+GROUPS = {
+    "in_distribution": {},
+    "slower": {"speed": (0.0, 0.04)},
+    "faster": {"speed": (0.2, 0.28)},
+    "higher": {"drop": (1.8, 2.0)},
+    "smaller": {"radius": (0.4, 0.55)},
+    "larger": {"radius": (1.05, 1.2), "drop": (1.0, 1.4)},
+}
+SEED = 940  # of the clips, of which none is trained on
+SCORED = {  # what is put into a record, of which groups
+    "position_error": tuple(GROUPS),
+    "speed_ratio": ("in_distribution", "faster"),
+    "gravity_ratio": ("in_distribution", "higher"),
+    "restitution": ("in_distribution", "faster", "higher"),
+    "radius_ratio": ("in_distribution", "smaller", "larger"),
+    "color_preserved": ("in_distribution",),
+}
+
+
+def bouncing_clips(group, count, seed=SEED, size=32):
+    """Clips in or out of the training distribution.
+
+    Args:
+        group: str, a name in `GROUPS`.
+        count: int, how many clips. Clip i has the same colour and direction in all groups.
+        seed: non-negative int.
+        size: height and width in px.
+
+    Returns:
+        `LabelledClips` of `spheres.make_bouncing`.
+    """
+    return spheres.make_bouncing(count, seed=seed, size=size, **GROUPS[group])
+
+
+def bouncing_physics(frames, clips):
+    """What the ball of predicted frames does, each as a multiple of what it should do where that is a number.
+
+    Args:
+        frames: uint8 `(N, F, H, W, C)`, in place of the last F frames of the clips.
+        clips: `LabelledClips` of `spheres.make_bouncing`.
+
+    Returns:
+        dict from a name in `SCORED` to float `(N,)`: "position_error", px, the mean over frames; "speed_ratio", to the true
+        speed; "gravity_ratio", to the world's gravity; "restitution", which should be `spheres.RESTITUTION[0]`; "radius_ratio",
+        to the radius that is measured in the real clip; and "color_preserved". NaN where too little of a ball is seen.
+    """
+    found = measure_bouncing(frames, clips)
+    real = measure_bouncing(clips.frames[:, -frames.shape[1] :], clips)
+    speed = np.abs(clips.states["velocity"][:, 0, 0, 0])
+    seen = np.isfinite(found["position_error"])
+    error = np.where(seen, found["position_error"], 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    return {
+        "position_error": np.where(seen.any(axis=1), error, np.nan),
+        "speed_ratio": found["speed"] / speed,
+        "gravity_ratio": found["gravity"],
+        "restitution": found["restitution"],
+        "radius_ratio": found["radius"] / real["radius"],
+        "color_preserved": found["color_preserved"],
+    }
+
+
+def compare_groups(predict, count, num_context_frames, groups=tuple(GROUPS), seed=SEED):
+    """A predictor's physics beside that of real clips and of the copy-last-frame baseline.
+
+    Args:
+        predict: function from context frames, uint8 `(N, T, H, W, C)`, and a number of frames to as many predicted ones.
+        count: int, clips of each group.
+        num_context_frames: int.
+        groups: names in `GROUPS`.
+        seed: non-negative int, of the clips.
+
+    Returns:
+        dict from a group to a dict from "prediction", "real" and "copy of the last frame" to what `bouncing_physics` gives.
+    """
+    found = {}
+    for group in groups:
+        clips = bouncing_clips(group, count, seed)
+        context, future = clips.frames[:, :num_context_frames], clips.frames[:, num_context_frames:]
+        ahead = future.shape[1]
+        rows = {"prediction": predict(context, ahead), "real": future, "copy of the last frame": copy_last(context, ahead)}
+        found[group] = {name: bouncing_physics(frames, clips) for name, frames in rows.items()}
+    return found
+
+
+def physics_rows(found, metrics=("position_error", "speed_ratio", "gravity_ratio", "restitution", "radius_ratio")):
+    """Rows of a table: the mean over clips with its 95 % interval, a group's prediction and below it what real clips measure.
+
+    Args:
+        found: dict of `compare_groups`.
+        metrics: names in `SCORED`.
+
+    Returns:
+        list of dict for `report.print_table`.
+    """
+    rows = []
+    for group, kinds in found.items():
+        for kind in ("prediction", "real"):
+            row = {"clips": group.replace("_", " "), "frames": kind}
+            rows.append(row | {name: _interval(kinds[kind][name]) for name in metrics})
+    return rows
+
+
+def _interval(values):
+    """The mean and its interval as a cell of a table; a dash where nothing could be measured."""
+    if not np.isfinite(values).any():
+        return "-"
+    found = mean_estimate(values)
+    return f"{found.value:.2f}" if found.low is None else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def evaluate_bouncing(model, record):
+    """The evaluation of a predictor of bouncing balls: all test clips, and 200 clips of each of `GROUPS`.
+
+    Args:
+        model: a model of `build_simvp`.
+        record: dict, its record.
+
+    Returns:
+        dict of float: "mse", "mse_vs_copy_last", "mse_vs_zeros" and "ssim" of `metrics.prediction.evaluate_prediction`; and the
+        means of `bouncing_physics`, with the name of the group behind the name, of those in `SCORED`.
+    """
+    clips, num_context_frames = load(record["dataset"]["name"], "test").frames, record["sampling"]["num_context_frames"]
+    context = clips[:, :num_context_frames]
+    scores = evaluate_prediction(clips, rollout(model, context, clips.shape[1] - num_context_frames))
+    found = compare_groups(lambda frames, ahead: rollout(model, frames, ahead), 200, num_context_frames)
+    for name, groups in SCORED.items():
+        scores |= {f"{name}_{group}": float(np.nanmean(found[group]["prediction"][name])) for group in groups}
+    return scores
