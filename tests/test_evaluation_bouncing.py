@@ -1,0 +1,62 @@
+"""Physics in and out of the training distribution: what a perfect predictor and one that predicts no motion score."""
+
+import inspect
+
+import numpy as np
+
+from vidgen_tf.evaluation.bouncing import GROUPS, SCORED, bouncing_clips, compare_groups, physics_rows
+from vidgen_tf.evaluation.report import print_table
+from vidgen_tf.recipes.predictors import STREAMS
+from vidgen_tf.worlds import spheres
+
+
+def truth(seed):
+    """A predictor that knows the future of the clips of a seed."""
+    known = np.concatenate([bouncing_clips(group, 12, seed).frames for group in GROUPS])
+
+    def predict(context, ahead):
+        distance = np.abs(known[:, None, : context.shape[1]].astype(int) - context[None]).sum(axis=(2, 3, 4, 5))
+        return known[distance.argmin(axis=0), -ahead:]
+
+    return predict
+
+
+def test_groups_lie_outside_of_the_training_range_in_what_their_name_says():
+    trained = {key: value.default for key, value in inspect.signature(spheres.make_bouncing).parameters.items()}
+    assert "radius" not in STREAMS["bouncing-spheres"], "the recipe trains on the ranges that are the function's own"
+    outside = {}
+    for group, ranges in GROUPS.items():
+        for name, (low, high) in ranges.items():
+            if high < trained[name][0] or low > trained[name][1]:
+                outside.setdefault(group, []).append(name)
+            else:
+                assert trained[name][0] <= low and high <= trained[name][1], "otherwise within"
+    assert outside == {"slower": ["speed"], "faster": ["speed"], "higher": ["drop"], "smaller": ["radius"], "larger": ["radius"]}
+
+
+def test_clips_of_all_groups_have_the_same_colours_and_directions():
+    clips = [bouncing_clips(group, 30) for group in GROUPS]
+    for one in clips[1:]:
+        np.testing.assert_array_equal(one.states["color"], clips[0].states["color"])
+        np.testing.assert_array_equal(*(np.sign(some.states["velocity"][:, 0, 0, 0]) for some in (one, clips[0])))
+
+
+def test_a_perfect_predictor_keeps_all_laws_and_a_copy_of_the_last_frame_none(capsys):
+    found = compare_groups(truth(5), 12, 4, seed=5)
+    assert found.keys() == GROUPS.keys()
+    for kinds in found.values():
+        assert set(kinds["real"]) == set(SCORED)
+        for name in SCORED:
+            np.testing.assert_array_equal(kinds["prediction"][name], kinds["real"][name])
+        real, copied = kinds["real"], kinds["copy of the last frame"]
+        assert real["position_error"].max() < 0.2 and copied["position_error"].min() > 0.7
+        assert np.abs(copied["speed_ratio"]).max() < 1e-6 and np.abs(copied["gravity_ratio"]).max() < 1e-6
+        assert abs(real["gravity_ratio"].mean() - 1) < 0.05 and (real["radius_ratio"] == 1).all()
+    print_table(physics_rows(found))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 2 * len(GROUPS) and "in distribution" in lines[1] and "0.81 [0.81, 0.81]" in lines[2]
+
+
+def test_what_is_not_seen_is_a_dash():
+    rows = physics_rows(compare_groups(lambda context, ahead: np.repeat(0 * context[:, :1], ahead, axis=1), 3, 4, ["faster"]))
+    assert rows[0]["position_error"] == "-" and rows[1]["position_error"].startswith("0.1")
