@@ -3,8 +3,19 @@
 import inspect
 
 import numpy as np
+import pytest
 
-from vidgen_tf.evaluation.bouncing import GROUPS, SCORED, bouncing_clips, compare_groups, physics_rows
+from vidgen_tf.evaluation.bouncing import (
+    GROUPS,
+    SCORED,
+    SWEEPS,
+    TRAINED,
+    bouncing_clips,
+    compare_groups,
+    physics_rows,
+    response_slopes,
+    sweep,
+)
 from vidgen_tf.evaluation.report import print_table
 from vidgen_tf.recipes.predictors import STREAMS
 from vidgen_tf.worlds import spheres
@@ -22,7 +33,9 @@ def truth(seed):
 
 
 def test_groups_lie_outside_of_the_training_range_in_what_their_name_says():
-    trained = {key: value.default for key, value in inspect.signature(spheres.make_bouncing).parameters.items()}
+    parameters = inspect.signature(spheres.make_bouncing).parameters
+    trained = {key: parameters[key].default for key in ("radius", "speed", "drop")}
+    assert trained == TRAINED
     assert "radius" not in STREAMS["bouncing-spheres"], "the recipe trains on the ranges that are the function's own"
     outside = {}
     for group, ranges in GROUPS.items():
@@ -60,3 +73,18 @@ def test_a_perfect_predictor_keeps_all_laws_and_a_copy_of_the_last_frame_none(ca
 def test_what_is_not_seen_is_a_dash():
     rows = physics_rows(compare_groups(lambda context, ahead: np.repeat(0 * context[:, :1], ahead, axis=1), 3, 4, ["faster"]))
     assert rows[0]["position_error"] == "-" and rows[1]["position_error"].startswith("0.1")
+
+
+@pytest.mark.parametrize("quantity", SWEEPS)
+def test_a_sweep_tells_a_law_from_a_memory_of_cases(quantity):
+    def lawful(context, ahead):
+        return spheres.make_bouncing(len(context), seed=6, **SWEEPS[quantity]).frames[:, -ahead:]
+
+    law = sweep(lawful, quantity, 120, 4, seed=6)
+    np.testing.assert_array_equal(law["prediction"], law["real"])
+    slopes = response_slopes(law)
+    assert all(abs(slope.value - 1) < 0.12 and slope.high - slope.low < 0.35 for slope in slopes.values()), slopes
+    assert set(slopes) >= {"inside", "above"}
+    nearest = law | {"prediction": np.clip(law["true"], *law["trained"])}
+    slopes = response_slopes(nearest)
+    assert abs(slopes["inside"].value - 1) < 1e-9 and abs(slopes["above"].value) < 1e-9

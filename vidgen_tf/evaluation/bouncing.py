@@ -4,7 +4,7 @@ import numpy as np
 
 from ..datasets import load
 from ..metrics.bouncing import measure_bouncing
-from ..metrics.intervals import mean_estimate
+from ..metrics.intervals import mean_estimate, resampled_estimate
 from ..metrics.prediction import copy_last, evaluate_prediction
 from ..pipelines.prediction import rollout
 from ..worlds import spheres
@@ -19,6 +19,12 @@ GROUPS = {
     "smaller": {"radius": (0.4, 0.55)},
     "larger": {"radius": (1.05, 1.2), "drop": (1.0, 1.4)},
 }
+SWEEPS = {  # quantity -> ranges that reach from below to above of those of the training
+    "speed": {"speed": (0.0, 0.28)},
+    "radius": {"radius": (0.4, 1.2), "drop": (1.0, 1.4)},
+    "rebound": {"drop": (0.8, 2.0)},
+}
+TRAINED = {"speed": (0.08, 0.16), "radius": (0.7, 0.9), "drop": (1.0, 1.6)}  # the ranges of the training
 SEED = 940  # of the clips, of which none is trained on
 SCORED = {  # what is put into a record, of which groups
     "position_error": tuple(GROUPS),
@@ -93,6 +99,59 @@ def compare_groups(predict, count, num_context_frames, groups=tuple(GROUPS), see
         rows = {"prediction": predict(context, ahead), "real": future, "copy of the last frame": copy_last(context, ahead)}
         found[group] = {name: bouncing_physics(frames, clips) for name, frames in rows.items()}
     return found
+
+
+def sweep(predict, quantity, count, num_context_frames, seed=SEED + 1):
+    """What a predictor makes of a quantity that goes evenly from below to above of what it was trained on.
+
+    Args:
+        predict: as for `compare_groups`.
+        quantity: str, a name in `SWEEPS`: "speed", units per frame, "radius", units, or "rebound", the height in units to which
+            the ball rises after its first touch of the floor.
+        count: int, how many clips.
+        num_context_frames: int.
+        seed: non-negative int, of the clips.
+
+    Returns:
+        dict of "true", "prediction" and "real", float `(N,)`, the quantity as it is, and as it is measured in predicted and in
+        real frames; and "trained", the lowest and the highest value in the training.
+    """
+    clips, kept = spheres.make_bouncing(count, seed=seed, **SWEEPS[quantity]), spheres.RESTITUTION[0] ** 2
+    drop = clips.states["position"][:, 0, 0, 1] - clips.states["radius"][:, 0]
+    true = {"speed": np.abs(clips.states["velocity"][:, 0, 0, 0]), "radius": clips.states["radius"][:, 0], "rebound": kept * drop}
+    future = clips.frames[:, num_context_frames:]
+    found = {"true": true[quantity].astype(np.float64)}
+    for name, frames in {"prediction": predict(clips.frames[:, :num_context_frames], future.shape[1]), "real": future}.items():
+        measured = measure_bouncing(frames, clips)
+        found[name] = measured["restitution"] ** 2 * drop if quantity == "rebound" else measured[quantity]
+    low, high = TRAINED["drop" if quantity == "rebound" else quantity]
+    scale = kept if quantity == "rebound" else 1
+    return found | {"trained": (scale * low, scale * high)}
+
+
+def response_slopes(found):
+    """By how much a measured quantity grows where the true one grows by one: 1 for a law, 0 where the nearest case is repeated.
+
+    Args:
+        found: dict of `sweep`.
+
+    Returns:
+        dict from "below", "inside" and "above" the range of the training to the `Estimate` of a line's slope through the
+        predictions there; without those where fewer than ten clips lie.
+    """
+    (low, high), true = found["trained"], found["true"]
+    measured = np.isfinite(found["prediction"])
+    places = {"below": true < low, "inside": (true >= low) & (true <= high), "above": true > high}
+    slopes = {}
+    for place, where in places.items():
+        rows = np.flatnonzero(where & measured)
+        if len(rows) >= 10:
+            slopes[place] = resampled_estimate(_slope(true[rows], found["prediction"][rows]), len(rows), num_resamples=1000)
+    return slopes
+
+
+def _slope(x, y):
+    return lambda rows: np.polyfit(x[rows], y[rows], 1)[0]
 
 
 def physics_rows(found, metrics=("position_error", "speed_ratio", "gravity_ratio", "restitution", "radius_ratio")):

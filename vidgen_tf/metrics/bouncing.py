@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import CourseError
 from ..worlds import spheres
 from ..worlds.spheres.bouncing import PLANE, touch_times
-from ..worlds.spheres.camera import point_at
+from ..worlds.spheres.camera import HALF_VIEW, point_at
 from ..worlds.spheres.scene import PALETTE
 from .physics import fit_polynomial
 from .tracking import image_moments, median_over_time
@@ -87,7 +87,7 @@ def measure_bouncing(frames, clips):
         dict of arrays. "position_error", float `(N, F)`, px, how far the ball is from its true place. And float `(N,)`: "speed",
         units per frame, across, positive in the true direction; "gravity", the acceleration downwards between the first two
         touches of the floor, as a multiple of `spheres.GRAVITY`; "restitution" of the first touch: the square root of the
-        height to which the ball rises as a share of that from which it fell; "radius", px, in the last frames; and
+        height to which the ball rises as a share of that from which it fell; "radius", units, in the last frames; and
         "color_preserved", 1 where the last frames have the ball's colour, else 0. NaN where too little of a ball is seen.
 
     Raises:
@@ -96,7 +96,7 @@ def measure_bouncing(frames, clips):
     first, size, states = clips.frames.shape[1] - frames.shape[1], clips.frames.shape[2], clips.states
     color, radius = states["color"][:, 0], states["radius"][:, 0]
     track = track_ball(frames, color)
-    x, y, _ = point_at(track.centre[..., 0], track.centre[..., 1], PLANE, size)
+    x, y, depth = point_at(track.centre[..., 0], track.centre[..., 1], PLANE, size)
     line, _ = fit_polynomial(x, np.isfinite(x), 1)
     drop = states["position"][:, 0, 0, 1] - radius
     gravity, top = _first_flight(y, drop, first)
@@ -105,7 +105,7 @@ def measure_bouncing(frames, clips):
         "speed": line[:, 1] * np.where(states["velocity"][:, 0, 0, 0] < 0, -1, 1),
         "gravity": gravity / spheres.GRAVITY,
         "restitution": np.sqrt(np.maximum(top - radius, 0) / drop),
-        "radius": median_over_time(track.radius[:, -NUM_LAST:]),
+        "radius": median_over_time((track.radius * depth)[:, -NUM_LAST:]) * 2 * HALF_VIEW / size,
         "color_preserved": (track.color == color).astype(float),
     }
 
