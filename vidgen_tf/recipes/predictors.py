@@ -130,12 +130,12 @@ RECIPES = [
         name="simvp-spheres",
         title="SimVP: a ball that is thrown and bounces, 32x32 RGB, 12 frames after 4, of a range of radii, speeds and drops",
         model="SimVP",
-        config=SimVPConfig(image_size=32, channels=3, filters=64, num_layers=6, num_context_frames=4, num_future_frames=12),
+        config=SimVPConfig(image_size=32, channels=3, filters=80, num_layers=4, num_context_frames=4, num_future_frames=12),
         dataset=("bouncing-spheres", "train"),
-        steps={"fast": 600, "full": 9000},
+        steps={"fast": 1000, "full": 15000},
         evaluation="bouncing",
         reference="bouncing-spheres",
         sampling={"num_context_frames": 4, "inverse_temperature": 1.0},
-        training={"batch_size": 16, "learning_rate": 1e-3, "l1_weight": 2.0},
+        training={"batch_size": 8, "learning_rate": 2e-3, "l1_weight": 0.0},  # with an absolute error, faint balls vanish
     ),
 ]
