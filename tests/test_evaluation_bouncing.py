@@ -58,16 +58,17 @@ def test_a_perfect_predictor_keeps_all_laws_and_a_copy_of_the_last_frame_none(ca
     found = compare_groups(truth(5), 12, 4, seed=5)
     assert found.keys() == GROUPS.keys()
     for kinds in found.values():
-        assert set(kinds["real"]) == set(SCORED)
+        assert set(kinds["real"]) == {*SCORED, "speed_error"}
         for name in SCORED:
             np.testing.assert_array_equal(kinds["prediction"][name], kinds["real"][name])
+        assert np.abs(kinds["real"]["speed_error"]).max() < 0.01
         real, copied = kinds["real"], kinds["copy of the last frame"]
         assert real["position_error"].max() < 0.2 and copied["position_error"].min() > 0.7
         assert np.abs(copied["speed_ratio"]).max() < 1e-6 and np.abs(copied["gravity_ratio"]).max() < 1e-6
         assert abs(real["gravity_ratio"].mean() - 1) < 0.05 and (real["radius_ratio"] == 1).all()
     print_table(physics_rows(found))
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + 2 * len(GROUPS) and "in distribution" in lines[1] and "0.81 [0.81, 0.81]" in lines[2]
+    assert len(lines) == 1 + 2 * len(GROUPS) and "in distribution" in lines[1] and "0.81 +- 0.00" in lines[2]
 
 
 def test_what_is_not_seen_is_a_dash():

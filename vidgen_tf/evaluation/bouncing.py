@@ -59,9 +59,10 @@ def bouncing_physics(frames, clips):
         clips: `LabelledClips` of `spheres.make_bouncing`.
 
     Returns:
-        dict from a name in `SCORED` to float `(N,)`: "position_error", px, the mean over frames; "speed_ratio", to the true
-        speed; "gravity_ratio", to the world's gravity; "restitution", which should be `spheres.RESTITUTION[0]`; "radius_ratio",
-        to the radius that is measured in the real clip; and "color_preserved". NaN where too little of a ball is seen.
+        dict of float `(N,)`: "position_error", px, the mean over frames; "speed_error", by how much it is faster across than the
+        true ball, units per frame, and "speed_ratio", its speed to the true one; "gravity_ratio", to the world's gravity;
+        "restitution", which should be `spheres.RESTITUTION[0]`; "radius_ratio", to the radius that is measured in the real
+        clip; and "color_preserved". NaN where too little of a ball is seen.
     """
     found = measure_bouncing(frames, clips)
     real = measure_bouncing(clips.frames[:, -frames.shape[1] :], clips)
@@ -70,6 +71,7 @@ def bouncing_physics(frames, clips):
     error = np.where(seen, found["position_error"], 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     return {
         "position_error": np.where(seen.any(axis=1), error, np.nan),
+        "speed_error": found["speed"] - speed,
         "speed_ratio": found["speed"] / speed,
         "gravity_ratio": found["gravity"],
         "restitution": found["restitution"],
@@ -154,12 +156,12 @@ def _slope(x, y):
     return lambda rows: np.polyfit(x[rows], y[rows], 1)[0]
 
 
-def physics_rows(found, metrics=("position_error", "speed_ratio", "gravity_ratio", "restitution", "radius_ratio")):
-    """Rows of a table: the mean over clips with its 95 % interval, a group's prediction and below it what real clips measure.
+def physics_rows(found, metrics=("position_error", "speed_error", "gravity_ratio", "restitution", "radius_ratio")):
+    """Rows of a table: the mean over clips, +- half of its 95 % interval, of a group's predictions and below it of real clips.
 
     Args:
         found: dict of `compare_groups`.
-        metrics: names in `SCORED`.
+        metrics: names of what `bouncing_physics` gives.
 
     Returns:
         list of dict for `report.print_table`.
@@ -167,7 +169,7 @@ def physics_rows(found, metrics=("position_error", "speed_ratio", "gravity_ratio
     rows = []
     for group, kinds in found.items():
         for kind in ("prediction", "real"):
-            row = {"clips": group.replace("_", " "), "frames": kind}
+            row = {"clips": group.replace("_", " ") if kind == "prediction" else "  the real ones"}
             rows.append(row | {name: _interval(kinds[kind][name]) for name in metrics})
     return rows
 
@@ -177,7 +179,7 @@ def _interval(values):
     if not np.isfinite(values).any():
         return "-"
     found = mean_estimate(values)
-    return f"{found.value:.2f}" if found.low is None else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.2f}" if found.low is None else f"{found.value:.2f} +- {(found.high - found.low) / 2:.2f}"
 
 
 def evaluate_bouncing(model, record):

@@ -132,7 +132,7 @@ RECIPES = [
         model="SimVP",
         config=SimVPConfig(image_size=32, channels=3, filters=80, num_layers=4, num_context_frames=4, num_future_frames=12),
         dataset=("bouncing-spheres", "train"),
-        steps={"fast": 1000, "full": 10000},
+        steps={"fast": 500, "full": 4000},
         evaluation="bouncing",
         reference="bouncing-spheres",
         sampling={"num_context_frames": 4, "inverse_temperature": 1.0},
