@@ -1,10 +1,12 @@
 """Physics in and out of the training distribution: what a perfect predictor and one that predicts no motion score."""
 
+import functools
 import inspect
 
 import numpy as np
 import pytest
 
+from vidgen_tf import zoo
 from vidgen_tf.evaluation.bouncing import (
     GROUPS,
     SCORED,
@@ -17,6 +19,7 @@ from vidgen_tf.evaluation.bouncing import (
     sweep,
 )
 from vidgen_tf.evaluation.report import print_table
+from vidgen_tf.pipelines.prediction import rollout
 from vidgen_tf.recipes.predictors import STREAMS
 from vidgen_tf.worlds import spheres
 
@@ -89,3 +92,17 @@ def test_a_sweep_tells_a_law_from_a_memory_of_cases(quantity):
     nearest = law | {"prediction": np.clip(law["true"], *law["trained"])}
     slopes = response_slopes(nearest)
     assert abs(slopes["inside"].value - 1) < 1e-9 and abs(slopes["above"].value) < 1e-9
+
+
+def test_the_shipped_predictor_is_lawful_in_its_distribution_and_repeats_known_speeds_outside():
+    model, num_context_frames = zoo.load("simvp-spheres"), zoo.record("simvp-spheres")["sampling"]["num_context_frames"]
+    groups = ("in_distribution", "slower", "faster")
+    found = compare_groups(functools.partial(rollout, model), 60, num_context_frames, groups, seed=7)
+    means = {g: {name: np.nanmean(value) for name, value in kinds["prediction"].items()} for g, kinds in found.items()}
+    within = means["in_distribution"]
+    assert within["position_error"] < 0.25 * found["in_distribution"]["copy of the last frame"]["position_error"].mean()
+    assert abs(within["speed_error"]) < 0.01 and abs(within["gravity_ratio"] - 1) < 0.1
+    assert abs(within["restitution"] - spheres.RESTITUTION[0]) < 0.05 and within["color_preserved"] > 0.95
+    assert means["slower"]["speed_error"] > 0.02 and means["faster"]["speed_error"] < -0.04
+    expected = zoo.record("simvp-spheres")["scores"]["restitution_in_distribution"]
+    assert within["restitution"] == pytest.approx(expected, abs=0.02)
