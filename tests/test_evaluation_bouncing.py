@@ -71,7 +71,7 @@ def test_a_perfect_predictor_keeps_all_laws_and_a_copy_of_the_last_frame_none(ca
         assert abs(real["gravity_ratio"].mean() - 1) < 0.05 and (real["radius_ratio"] == 1).all()
     print_table(physics_rows(found))
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + 2 * len(GROUPS) and "in distribution" in lines[1] and "0.81 +- 0.00" in lines[2]
+    assert len(lines) == 1 + 2 * len(GROUPS) and "in distribution" in lines[1] and " 0.81" in lines[2] and "+- 0.00" in lines[2]
 
 
 def test_what_is_not_seen_is_a_dash():
@@ -94,7 +94,7 @@ def test_a_sweep_tells_a_law_from_a_memory_of_cases(quantity):
     assert abs(slopes["inside"].value - 1) < 1e-9 and abs(slopes["above"].value) < 1e-9
 
 
-def test_the_shipped_predictor_is_lawful_in_its_distribution_and_repeats_known_speeds_outside():
+def test_the_shipped_predictor_is_lawful_in_its_distribution_and_slows_down_what_is_faster():
     model, num_context_frames = zoo.load("simvp-spheres"), zoo.record("simvp-spheres")["sampling"]["num_context_frames"]
     groups = ("in_distribution", "slower", "faster")
     found = compare_groups(functools.partial(rollout, model), 60, num_context_frames, groups, seed=7)
@@ -103,6 +103,6 @@ def test_the_shipped_predictor_is_lawful_in_its_distribution_and_repeats_known_s
     assert within["position_error"] < 0.25 * found["in_distribution"]["copy of the last frame"]["position_error"].mean()
     assert abs(within["speed_error"]) < 0.01 and abs(within["gravity_ratio"] - 1) < 0.1
     assert abs(within["restitution"] - spheres.RESTITUTION[0]) < 0.05 and within["color_preserved"] > 0.95
-    assert means["slower"]["speed_error"] > 0.02 and means["faster"]["speed_error"] < -0.04
+    assert means["faster"]["speed_error"] < -0.04 and abs(means["slower"]["speed_error"]) < 0.03
     expected = zoo.record("simvp-spheres")["scores"]["restitution_in_distribution"]
     assert within["restitution"] == pytest.approx(expected, abs=0.02)

@@ -179,7 +179,7 @@ def _interval(values):
     if not np.isfinite(values).any():
         return "-"
     found = mean_estimate(values)
-    return f"{found.value:.2f}" if found.low is None else f"{found.value:.2f} +- {(found.high - found.low) / 2:.2f}"
+    return f"{found.value:.3f}" if found.low is None else f"{found.value:.3f} +- {(found.high - found.low) / 2:.3f}"
 
 
 def evaluate_bouncing(model, record):
