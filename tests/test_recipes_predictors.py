@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from vidgen_tf import training
+from vidgen_tf import datasets, training
 from vidgen_tf.models.convlstm import ConvLSTM, ConvLSTMConfig
 from vidgen_tf.models.simvp import SimVPConfig, build_simvp
-from vidgen_tf.recipes.predictors import fit_predictor, streaming_batches
-from vidgen_tf.worlds import digits
+from vidgen_tf.recipes.predictors import STREAMS, fit_predictor, streaming_batches
+from vidgen_tf.worlds import digits, spheres
 
 CLIPS = {"seed": 5, "size": 32, "num_digits": 1}
 
@@ -31,6 +31,16 @@ def test_context_and_targets_overlap_as_they_should():
         np.testing.assert_array_equal(np.rint((x.numpy() + 1) * 127.5), clips[:, :num_context_frames])
         np.testing.assert_array_equal(np.rint((y.numpy() + 1) * 127.5), clips[:, first:])
         assert model(x).shape == y.shape
+
+
+def test_a_stream_of_another_world_begins_with_the_clips_of_its_data_set():
+    config = SimVPConfig(channels=3, patch_size=8, filters=4, num_layers=1, num_context_frames=4, num_future_frames=12)
+    clips, stream = datasets.DATASETS["bouncing-spheres"].make("train", 0, 6), STREAMS["bouncing-spheres"]
+    batches = list(streaming_batches(build_simvp(config), stream, 3).take(2))
+    for part, frames in enumerate((clips.frames[:, :4], clips.frames[:, 4:])):
+        streamed = np.concatenate([batch[part].numpy() for batch in batches])
+        np.testing.assert_array_equal(np.rint((streamed + 1) * 127.5), frames)
+    assert stream["make"] is spheres.make_bouncing, "a stream isn't changed by who reads it"
 
 
 def test_batches_do_not_repeat_and_depend_on_their_number_alone():

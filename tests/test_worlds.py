@@ -31,6 +31,7 @@ CASES = {
     "faces": SimpleNamespace(world=faces, make=faces.make, options={"size": 32}),
     "grey-faces": SimpleNamespace(world=faces, make=faces.make, options={"size": 28, "num_frames": 6, "grey": True}),
     "spheres": SimpleNamespace(world=spheres, make=spheres.make, options={"size": 32}),
+    "bouncing": SimpleNamespace(world=spheres, make=spheres.make_bouncing, options={"size": 32, "radius": (0.4, 1.1)}),
 }
 SHA256 = {
     "shapes": "0443323b97b8281704e3df391ebfa820908ec28dfe18daa9e2e5667776afacc6",
@@ -40,6 +41,7 @@ SHA256 = {
     "faces": "eb4c2ce812c1d8c3254edf78bd11769de97370464c76b4347e3e4286a11ea0ca",
     "grey-faces": "c53c36573840e53206d546518ac9597b7bea3c5d6bd27e2d4f6e472eff2ff3b8",
     "spheres": "2d4d1124aced39ea1dfc0f8f956376df5ad7b360551ad7caaae7d9064df439d0",
+    "bouncing": "8289ed176414ef388590d01992dd55f273abab55ee88b1d0cb545a5b3974ca5d",
 }
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 quick = settings(max_examples=8, deadline=None, derandomize=True)

@@ -82,6 +82,7 @@ DATASETS = {
     "faces-28": Dataset("faces", {"train": 4000, "validation": 250, "test": 500}, seed=320, options={"size": 28, "grey": True}),
     "spheres": Dataset("spheres", {"train": 6000, "validation": 500, "test": 1000}, seed=400, options={"size": 32}),
     "spheres-64": Dataset("spheres", {"train": 2000, "validation": 250, "test": 250}, seed=410, options={"size": 64}),
+    "bouncing-spheres": Dataset("spheres", {"train": 2000, "validation": 250, "test": 500}, seed=420, function="make_bouncing"),
 }
 # Drawn anew whenever they are needed, in any number, and never stored: what long trainings learn from besides the stored clips.
 DRAWN = {
@@ -332,7 +333,6 @@ def _load_files(path, count, batch_size, seed, options):
         raise CourseError(f"Your own files can be loaded with {', '.join(list(known)[2:])}, not with {', '.join(options)}.")
     if count is not None and count < 1:
         raise CourseError(f"Ask for at least one clip, not {count}.")
-
     if not Path(path).exists():
         raise CourseError(f"{str(path)!r} is neither a data set ({', '.join(DATASETS)}) nor a file or folder.")
     if batch_size is None:

@@ -3,6 +3,7 @@
 import functools
 
 from .autoregressive import evaluate_autoregressive, evaluate_tokenizer
+from .bouncing import evaluate_bouncing
 from .features import class_accuracy
 from .images import evaluate_generator, evaluate_glo
 from .labels import LABELS
@@ -35,6 +36,7 @@ EVALUATIONS = {name: functools.partial(evaluate_classifier, labelled) for name, 
     "optical_flow": evaluate_flow,
     "motion_transfer": evaluate_motion_transfer,
     "prediction": evaluate_predictor,
+    "bouncing": evaluate_bouncing,
     "latent_rollout": evaluate_latent_model,
     "latent_samples": evaluate_latent_model,
     "video": evaluate_video,

@@ -9,6 +9,7 @@
     latents         the order of frames in latent space
     tracking        the objects of a clip, followed over time
     physics         the laws of motion that tracked objects should keep to
+    bouncing        the same of one ball of the spheres, against its exact states
 
 NumPy, SciPy and scikit-image only. A function is imported from its module, nothing from here.
 """

@@ -28,6 +28,23 @@ def project(point, size):
     return size / 2 + scale * x, size / 2 - scale * (COS * y - SIN * z), depth
 
 
+def point_at(x, y, z, size):
+    """The point of an upright plane that is seen at a place of a frame: what `project` does, undone.
+
+    Args:
+        x: array, px from the frame's left edge.
+        y: array, px from its top edge.
+        z: array or float, of the plane, in scene units; x, y and z broadcast.
+        size: height and width of a frame in px.
+
+    Returns:
+        tuple of three arrays: x and y in scene units, and the depth of the point.
+    """
+    across, up, forward = rays(x - 0.5, y - 0.5, size)
+    depth = (z - EYE[2]) / forward
+    return EYE[0] + depth * across, EYE[1] + depth * up, depth
+
+
 def rays(column, row, size):
     """The rays through the middles of pixels.
 

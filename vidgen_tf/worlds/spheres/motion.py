@@ -45,7 +45,7 @@ def simulate(u):
     for k in range(2):
         falls = motion[:, k] == FALLS
         bounce = np.array(RESTITUTION)[kind[falls, k]]
-        position[falls, :, k, 1], velocity[falls, :, k, 1] = _fall(start[falls, k, 1], radius[falls, k], bounce)
+        position[falls, :, k, 1], velocity[falls, :, k, 1] = fall(start[falls, k, 1], radius[falls, k], bounce)
     turn = _yaw(u)  # tangent of half of the angle by which a box is turned about the vertical
     collision_time = np.full(len(u), -1.0)
     if collides.any():
@@ -154,8 +154,17 @@ def _passing(kind, radius, u):
     return start, velocity
 
 
-def _fall(start, radius, restitution):
-    """Height and vertical velocity `(n, T)` of objects let go that bounce: a parabola between any two touches, then rest."""
+def fall(start, radius, restitution):
+    """Objects let go that bounce: a parabola between any two touches, then rest.
+
+    Args:
+        start: float64 `(n,)`, heights of their centres.
+        radius: float64 `(n,)`, height of the centre of an object that lies on the floor.
+        restitution: float64 `(n,)`, share of its speed that each keeps at the floor.
+
+    Returns:
+        height and vertical velocity, two float64 arrays `(n, T)`.
+    """
     time = np.arange(NUM_FRAMES, dtype=np.float64)[None]
     start, floor, restitution = start[:, None], radius[:, None], restitution[:, None]
     y, v = start - GRAVITY * time * time / 2, -GRAVITY * time
