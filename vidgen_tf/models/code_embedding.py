@@ -9,7 +9,7 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class CodeEmbedding(layers.Layer):
-    """Vectors of the codes of finite scalar quantisation: one of a code's own, plus one for each of its levels.
+    """Vectors of codes of finite scalar quantisation: a code's own, plus one for each of its levels.
 
     Codes that share a level share a part of their vectors. So what is learned of a code serves its neighbours too, which stand
     for almost the same picture; a plain table would have to learn each of the codes by itself.

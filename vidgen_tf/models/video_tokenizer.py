@@ -246,7 +246,7 @@ def build_token_encoder(config, num_frames, num_tokens, name):
 
 
 def build_token_decoder(config):
-    """A dense layer and transposed convolutions from codes, of a clip's content and a frame's motion, to the frame.
+    """A dense layer and transposed convolutions from the codes of content and motion to a frame.
 
     Args:
         config: `VideoTokenizerConfig`.
@@ -271,7 +271,7 @@ def build_token_decoder(config):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class VideoTokenizer(ConfiguredModel):
-    """An autoencoder of clips with rounded latents: a few codes for what a clip shows, and a few for each frame.
+    """An autoencoder of clips with rounded latents: a few codes for the content, and a few for each frame.
 
     The content encoder reads the first frame, once a clip. The motion encoder reads each frame beside the first one, and so has
     only to say what has changed. The decoder makes each frame of the codes of both.
