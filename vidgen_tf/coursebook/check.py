@@ -8,13 +8,12 @@ not need, all of the chapter before it is executed instead: what happened to it 
 
 import dataclasses
 import re
-import subprocess
 import time
 from pathlib import Path
 
 from ..errors import CourseError
 from .dependencies import needed, statements, unmet
-from .execute import kernel_environment
+from .execute import kernel_of
 from .notebook import clock, code_cells, find, read, shorten, stated_seconds, title_of
 from .student import chapter_version, copies_of
 
@@ -149,14 +148,12 @@ def _message(question, copy, copy_path, limit, stated):
 
 def _execute(programs, folder, limit):
     """Runs the chapter's part, helpers, an answer and a grader in a new kernel; returns what goes wrong, in one line."""
-    from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     from nbformat import v4
 
     cells = [v4.new_code_cell(program) for program in programs]
-    client = NotebookClient(v4.new_notebook(cells=cells), timeout=None, record_timing=False, shutdown_kernel="immediate")
     try:
-        with client.setup_kernel(env=kernel_environment("fast"), cwd=str(folder), stderr=subprocess.DEVNULL):
+        with kernel_of(v4.new_notebook(cells=cells), folder, "fast") as client:
             for position, cell in enumerate(cells):
                 if position == 1:
                     end = time.monotonic() + limit

@@ -1,5 +1,6 @@
 """Executes notebooks, each in a kernel of its own: copies into a folder of results, none twice from the same sources."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -175,13 +176,10 @@ def _surroundings(budget):
 def _execute_cells(notebook, folder, budget, progress):
     """Cells are given to the client one by one, to count them, and because its own `execute` answers Ctrl-C with a dead
     kernel's error instead of KeyboardInterrupt."""
-    from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-    client = NotebookClient(notebook, timeout=None, record_timing=False, shutdown_kernel="immediate")
     try:
-        # What libraries print past Python would land in the middle of the live line.
-        with client.setup_kernel(env=kernel_environment(budget), cwd=str(folder), stderr=subprocess.DEVNULL):
+        with kernel_of(notebook, folder, budget) as client:
             for position, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
                     client.execute_cell(cell, position)
@@ -196,15 +194,31 @@ def _execute_cells(notebook, folder, budget, progress):
     return None
 
 
-def kernel_environment(budget):
-    """The same surroundings as under nbval, or else outputs would differ.
+@contextlib.contextmanager
+def kernel_of(notebook, folder, budget):
+    """A kernel for the cells of a notebook, which ends with the context.
 
     Args:
+        notebook: nbformat.NotebookNode.
+        folder: Path, the kernel's working directory.
         budget: "fast" or "full": how long the models train.
 
-    Returns:
-        dict of str, the environment variables of a kernel.
+    Yields:
+        `nbclient.NotebookClient`, whose `execute_cell` executes a cell.
+
+    Raises:
+        RuntimeError: no kernel starts.
     """
+    from nbclient import NotebookClient
+
+    client = NotebookClient(notebook, timeout=None, record_timing=False, shutdown_kernel="immediate")
+    # What libraries print past Python would land in the middle of the live line.
+    with client.setup_kernel(env=_kernel_environment(budget), cwd=str(folder), stderr=subprocess.DEVNULL):
+        yield client
+
+
+def _kernel_environment(budget):
+    """The same surroundings as under nbval, or else outputs would differ."""
     return os.environ | {
         "PYTEST_CURRENT_TEST": "notebook",  # ipykernel then leaves C-level log lines out of the outputs
         "TF_CPP_MIN_LOG_LEVEL": "3",

@@ -8,6 +8,7 @@ from ..metrics.intervals import mean_estimate, resampled_estimate
 from ..metrics.prediction import copy_last, evaluate_prediction
 from ..pipelines.prediction import rollout
 from ..worlds import spheres
+from ..worlds.spheres.bouncing import RANGES as TRAINED  # the recipe's clips are drawn from the function's own ranges
 
 # Ranges of `spheres.make_bouncing` that differ from its own, which are those of the training. Large balls fall from less high, as
 # the picture has no room for more.
@@ -24,7 +25,6 @@ SWEEPS = {  # quantity -> ranges that reach from below to above of those of the 
     "radius": {"radius": (0.4, 1.2), "drop": (1.0, 1.4)},
     "rebound": {"drop": (0.8, 2.0)},
 }
-TRAINED = {"speed": (0.08, 0.16), "radius": (0.7, 0.9), "drop": (1.0, 1.6)}  # the ranges of the training
 SEED = 940  # of the clips, of which none is trained on
 SCORED = {  # what is put into a record, of which groups
     "position_error": tuple(GROUPS),
@@ -51,11 +51,12 @@ def bouncing_clips(group, count, seed=SEED, size=32):
     return spheres.make_bouncing(count, seed=seed, size=size, **GROUPS[group])
 
 
-def bouncing_physics(frames, clips):
+def bouncing_physics(found, real, clips):
     """What the ball of predicted frames does, each as a multiple of what it should do where that is a number.
 
     Args:
-        frames: uint8 `(N, F, H, W, C)`, in place of the last F frames of the clips.
+        found: dict of `measure_bouncing`, of frames that predict the end of the clips.
+        real: that of the clips' own frames there.
         clips: `LabelledClips` of `spheres.make_bouncing`.
 
     Returns:
@@ -64,8 +65,6 @@ def bouncing_physics(frames, clips):
         "restitution", which should be `spheres.RESTITUTION[0]`; "radius_ratio", to the radius that is measured in the real
         clip; and "color_preserved". NaN where too little of a ball is seen.
     """
-    found = measure_bouncing(frames, clips)
-    real = measure_bouncing(clips.frames[:, -frames.shape[1] :], clips)
     speed = np.abs(clips.states["velocity"][:, 0, 0, 0])
     seen = np.isfinite(found["position_error"])
     error = np.where(seen, found["position_error"], 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
@@ -99,7 +98,8 @@ def compare_groups(predict, count, num_context_frames, groups=tuple(GROUPS), see
         context, future = clips.frames[:, :num_context_frames], clips.frames[:, num_context_frames:]
         ahead = future.shape[1]
         rows = {"prediction": predict(context, ahead), "real": future, "copy of the last frame": copy_last(context, ahead)}
-        found[group] = {name: bouncing_physics(frames, clips) for name, frames in rows.items()}
+        measured = {name: measure_bouncing(frames, clips) for name, frames in rows.items()}
+        found[group] = {name: bouncing_physics(row, measured["real"], clips) for name, row in measured.items()}
     return found
 
 

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from .video_tokenizer import FiniteScalarQuantizer
+
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class CodeEmbedding(layers.Layer):
@@ -33,9 +35,8 @@ class CodeEmbedding(layers.Layer):
     def __init__(self, levels, hidden_dim, stddev=0.5, **options):
         super().__init__(**options)
         self.levels, self.hidden_dim, self.stddev = tuple(levels), hidden_dim, stddev
-        basis = np.cumprod([1, *self.levels[:-1]])
-        ids = np.arange(math.prod(self.levels))
-        self.level_of_code = ids[:, None] // basis % self.levels  # (num_codes, len(levels))
+        level_of_code = FiniteScalarQuantizer(levels).ids_to_levels(np.arange(math.prod(self.levels)))
+        self.level_of_code = np.asarray(level_of_code)  # (num_codes, len(levels))
 
     def build(self, ids_shape=None):
         """Makes the weights.

@@ -45,8 +45,8 @@ class VideoTokenizerConfig(Config):
         check_multiple(self.image_size, 2 ** len(self.filters), f"{len(self.filters)} layers halve it")
 
     @property
-    def grid_size(self):
-        """int, rows and columns of the smallest feature map."""
+    def feature_map_size(self):
+        """int, height and width of an encoder's last feature map."""
         return self.image_size // 2 ** len(self.filters)
 
     @property
@@ -125,8 +125,18 @@ class FiniteScalarQuantizer(layers.Layer):
         Returns:
             float32 `(..., len(levels))`.
         """
-        level = ops.cast(ids, "int32")[..., None] // self.basis % np.int32(self.levels)
-        return 2 * ops.cast(level, "float32") / self.highest - 1
+        return 2 * ops.cast(self.ids_to_levels(ids), "float32") / self.highest - 1
+
+    def ids_to_levels(self, ids):
+        """The levels of the codes of numbers, each counted from 0: the digits in mixed radix.
+
+        Args:
+            ids: int `(...)`.
+
+        Returns:
+            int32 `(..., len(levels))`.
+        """
+        return ops.cast(ids, "int32")[..., None] // self.basis % np.int32(self.levels)
 
     def get_config(self):
         """The layer's arguments, so that a saved model can be loaded.
@@ -257,8 +267,9 @@ def build_token_decoder(config):
     """
     codes = keras.Input((config.num_content_tokens + config.num_motion_tokens, config.code_dim), name="codes")
     *others, last = config.filters
-    x = layers.Dense(config.grid_size**2 * last, use_bias=False)(layers.Flatten()(codes))
-    x = layers.Reshape((config.grid_size, config.grid_size, last))(x)
+    side = config.feature_map_size
+    x = layers.Dense(side**2 * last, use_bias=False)(layers.Flatten()(codes))
+    x = layers.Reshape((side, side, last))(x)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     content = layers.Flatten()(codes[:, : config.num_content_tokens])
     for filters in reversed(others):

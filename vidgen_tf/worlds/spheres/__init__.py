@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import check_whole
 from ..base import LabelledClips, uniforms
-from .bouncing import BOUNCING_DRAWS, simulate_bouncing
+from .bouncing import BOUNCING_DRAWS, RANGES, simulate_bouncing
 from .camera import dot, project
 from .captions import (
     BEHIND,
@@ -109,7 +109,7 @@ def make_captioned(states, *, seed, size=32):
     return _labelled(simulate(draws), size)
 
 
-def make_bouncing(count, *, seed, start=0, size=32, radius=(0.7, 0.9), speed=(0.08, 0.16), drop=(1.0, 1.6)):
+def make_bouncing(count, *, seed, start=0, size=32, radius=RANGES["radius"], speed=RANGES["speed"], drop=RANGES["drop"]):
     """Clips of a plain ball that is thrown across the same room in the same light, falls, and bounces.
 
     Everything that the ball does follows from four numbers: its radius, its speed across, its direction, and from how high it

@@ -16,6 +16,7 @@ FLOOR, WALL = 3, 5  # a light carpet and a wall of a greyish blue: no ball has t
 LIGHT = (0.6, 1.0, 0.4)  # towards the sun
 BALLS = tuple(i for i, name in enumerate(COLORS) if name != "blue")  # blue balls are held out, see splits
 BOUNCING_DRAWS = 6
+RANGES = {"speed": (0.08, 0.16), "radius": (0.7, 0.9), "drop": (1.0, 1.6)}  # of `make_bouncing` where none are given
 LARGEST = {"radius": 1.3, "speed": 0.4, "drop": 2.5}  # beyond, nothing stays in view
 
 
