@@ -26,7 +26,7 @@ def turns(rotation):
 def test_what_passes_behind_is_hidden_for_a_while():
     draws = uniforms(6, 0, 60, motion.DRAWS)
     draws[:, 0], draws[:, 1] = 0.9, 0.4
-    clips = spheres._labelled(draws, 32)
+    clips = spheres._labelled(motion.simulate(draws), 32)
     assert all(" passes behind " in caption for caption in clips.captions)
     seen, whole = (spheres.masks(some)[:, :, 0].sum(axis=(2, 3)) for some in (clips, only(clips, 0)))
     share = seen / whole
