@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from . import workers
 from .errors import CourseError, check_whole
 from .files import atomic_path, check_writable, is_interactive, progress
 
@@ -51,7 +52,8 @@ def set_seed(seed):
 def fit(model, batches, steps, *, checkpoint=None, checkpoint_interval_s=60.0, log_interval=25, sample=None, callbacks=()):
     """Trains a compiled model for a number of steps, with a progress bar, and resumes from a checkpoint.
 
-    A resumed run ends with the same weights, to the bit, as an uninterrupted one on the same machine.
+    A resumed run ends with the same weights, to the bit, as an uninterrupted one on the same machine. A process that has joined
+    others (`workers.join`) trains together with them, and worker 0 writes the checkpoints.
 
     Args:
         model: compiled and built `keras.Model`. One that trains with several optimizers lists them in a property `optimizers`.
@@ -72,7 +74,7 @@ def fit(model, batches, steps, *, checkpoint=None, checkpoint_interval_s=60.0, l
     Raises:
         CourseError: an argument of the wrong kind; `steps` is no multiple of `log_interval`; the checkpoint is damaged, belongs
             to another model or can't be written; the data run out before the last step; a metric, a weight or an optimizer's
-            variable is not finite, in which case the last checkpoint is kept.
+            variable is not finite, in which case the last checkpoint is kept; another worker is gone.
         KeyboardInterrupt: on Ctrl-C, once the checkpoint is written.
     """
     _check_arguments(model, batches, steps, log_interval, sample, callbacks)
@@ -88,11 +90,11 @@ def fit(model, batches, steps, *, checkpoint=None, checkpoint_interval_s=60.0, l
         callbacks = [state, *callbacks, bar]
         if sample and is_interactive():
             callbacks.append(SampleCallback(sample))
-        data = batches(steps_done)
+        data = workers.read(batches, steps_done)
         if data is None:
             raise CourseError("batches gave None: it must return a dataset.")
         epochs = {"initial_epoch": steps_done // log_interval, "epochs": steps // log_interval, "steps_per_epoch": log_interval}
-        with _deferred_interrupt(state), contextlib.closing(bar):
+        with _deferred_interrupt(state), contextlib.closing(bar), state.shared_with_workers():
             model.fit(data, **epochs, callbacks=callbacks, shuffle=False, verbose=0)
         state.save()
         state.stop_if_interrupted()
@@ -220,7 +222,7 @@ class _TrainingState(keras.callbacks.Callback):
         if self.path and self.path.is_dir():
             raise CourseError(f"The checkpoint {self.path} is a folder: name a file in it.")
         self.history, self.steps_done, self.steps_saved, self.steps_made = {}, 0, 0, 0
-        self.is_interrupted = self.is_announced = False
+        self.is_interrupted = self.is_announced = self.is_stopping = False
         self.last_saved = self.start = time.monotonic()
         self.epoch_ended = None
 
@@ -236,11 +238,38 @@ class _TrainingState(keras.callbacks.Callback):
         if self.epoch_ended is not None:
             self.start += time.monotonic() - self.epoch_ended  # what other callbacks do between epochs is no training
 
+    @contextlib.contextmanager
+    def shared_with_workers(self):
+        """Training is that of all workers, if there are any."""
+        group = workers.current()
+        if group is None:
+            yield
+            return
+        with workers.told_when_one_is_gone(self._kept), group.data_parallel(self.owner):
+            group.share_state(self._variables(), self.steps_done)
+            yield
+
+    def _kept(self):
+        if self.path is None or not self.path.exists():
+            return "no checkpoint was written yet, so start again"
+        return f"the same command with --resume goes on from {self.path}"
+
+    def _agreed(self, logs):
+        """The means of all workers' metrics; and if one is interrupted, all are."""
+        group = workers.current()
+        if group is None:
+            return logs
+        names = sorted(logs)
+        *values, interrupted = group.all_reduce([np.float64(logs[name]) for name in names] + [np.float64(self.is_interrupted)])
+        self.is_stopping = bool(interrupted > 0)
+        return {name: float(value) for name, value in zip(names, values)}
+
     def on_epoch_end(self, epoch, logs=None):
         self.epoch_ended = time.monotonic()
-        self._check_epoch(logs or {})
+        logs = self._agreed(logs or {})
+        self._check_epoch(logs)
         self.steps_done += self.steps_made
-        for key, value in {"step": self.steps_done, "seconds": self.epoch_ended - self.start, **(logs or {})}.items():
+        for key, value in {"step": self.steps_done, "seconds": self.epoch_ended - self.start, **logs}.items():
             self.history.setdefault(key, []).append(float(value))
         if self.is_interrupted or time.monotonic() - self.last_saved > self.interval_s:
             self.save()
@@ -264,7 +293,8 @@ class _TrainingState(keras.callbacks.Callback):
             )
 
     def stop_if_interrupted(self):
-        if self.is_interrupted and self.steps_done:  # between epochs, when the other callbacks have seen the end of the last one
+        is_stopping = self.is_interrupted if workers.current() is None else self.is_stopping
+        if is_stopping and self.steps_done:  # between epochs, when the other callbacks have seen the end of the last one
             self.save()
             raise KeyboardInterrupt
 
@@ -274,7 +304,7 @@ class _TrainingState(keras.callbacks.Callback):
             check_writable(self.path.parent)
 
     def save(self):
-        if self.path is None or self.steps_saved == self.steps_done:
+        if self.path is None or self.steps_saved == self.steps_done or not workers.is_chief():
             return
         arrays = {f"variable_{i}": v.numpy() for i, v in enumerate(self._variables())}
         arrays |= {f"history_{key}": np.array(values) for key, values in self.history.items()}
