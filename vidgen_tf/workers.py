@@ -125,7 +125,8 @@ class Workers:
         """While it lasts, `fit` of a model makes the steps that one process would make with the batches of all workers.
 
         Gradients are averaged; batch normalisation takes the moments of all workers' rows; what is drawn at random for the whole
-        batch is drawn by each worker, which keeps its own rows. XLA is off: it knows no all-reduce on a CPU.
+        batch is drawn by each worker, which keeps its own rows. XLA is off, as it knows no all-reduce on a CPU; a model that draws
+        random numbers draws other ones under XLA, and so equals the training of one process without XLA only.
 
         Args:
             model: compiled `keras.Model`. One that trains with several optimizers lists them in a property `optimizers`.

@@ -3,6 +3,8 @@
 from ..errors import CourseError
 from .arguments import filled, whole
 
+CLUSTERS = ("tf-config", "slurm", "kubernetes")
+MAX_WORKERS = 1024
 TRAINED, SCRATCH = "build/train", "build/from-scratch"
 MAX_STEPS = 10_000_000
 
@@ -23,6 +25,9 @@ def add_parser(commands):
         help=f"where weights, record and checkpoint go (default: {TRAINED}; {SCRATCH} if from scratch)",
     )
     train.add_argument("--release", action="store_true", help="put the result into the zoo, with its provenance")
+    group = train.add_mutually_exclusive_group()
+    group.add_argument("--workers", type=whole(1, MAX_WORKERS), help="processes on this machine, each on its share of a batch")
+    group.add_argument("--cluster", choices=CLUSTERS, help="be one worker of several: who they are is in the environment")
     train.add_argument("--from-scratch", action="store_true", help="of text-to-video: train its autoencoder as well")
     train.add_argument("--dataset", choices=("digits", "shapes"), help="from scratch (default: digits)")
     train.add_argument(
@@ -36,6 +41,8 @@ def add_parser(commands):
 
 def _train(options):
     if options.from_scratch:
+        if options.workers or options.cluster:
+            raise CourseError("--workers and --cluster are for recipes, not for --from-scratch.")
         return _train_from_scratch(options)
     if options.name in ("text-to-video", "diffusion"):
         raise CourseError(f"Train {options.name}-digits or {options.name}-shapes, or see --from-scratch in --help.")
@@ -43,14 +50,31 @@ def _train(options):
     given = [name for name, value in ignored.items() if value is not None]
     if given:
         raise CourseError(f"{', '.join(given)}: for --from-scratch only. A recipe has its own; choose --budget fast or full.")
+    folder = options.output_dir or TRAINED
+    if (options.workers or 1) > 1:
+        return _launch(options, folder)
+    if options.cluster:
+        from ..workers import join
+
+        join(options.cluster)
     from ..recipes import run
 
-    folder = options.output_dir or TRAINED
     path = run.train(options.name, options.budget or "full", folder, options.resume)
+    if path is None:  # another worker writes the files
+        return
     print(f"wrote {path} and its record {path.parent / (path.name.removesuffix('.weights.h5') + '.json')}")
     if options.release:
         run.release(options.name, folder)
         print(f"released {options.name} into the zoo")
+
+
+def _launch(options, folder):
+    """Starts this command again, once for each worker."""
+    from .launch import launch
+
+    arguments = ["train", options.name, "--budget", options.budget or "full", "--output-dir", str(folder)]
+    flags = [f"--{flag}" for flag in ("resume", "release") if getattr(options, flag)]
+    launch([*arguments, *flags, "--cluster", "tf-config"], options.workers, folder)
 
 
 def _train_from_scratch(options):

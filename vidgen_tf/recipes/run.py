@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from .. import datasets
+from .. import datasets, workers
 from ..errors import CourseError
 from ..evaluation.scores import evaluate_trained
 from ..files import atomic_path, check_writable
@@ -48,10 +48,10 @@ def train(name, budget="full", folder="build/train", resume=False):
         resume: go on from the checkpoint there; otherwise it is removed first.
 
     Returns:
-        Path of the weight file.
+        Path of the weight file; None in a worker that isn't the chief, which writes and evaluates nothing.
 
     Raises:
-        CourseError: unknown name or budget, a folder that can't be written to, a damaged checkpoint.
+        CourseError: unknown name or budget, a folder that can't be written to, a damaged checkpoint, a worker that is gone.
     """
     recipe = find(name)
     if budget not in recipe.steps:
@@ -59,11 +59,13 @@ def train(name, budget="full", folder="build/train", resume=False):
     folder = check_writable(folder)
     checkpoint = folder / f"{recipe.name}-{budget}.checkpoint.npz"
     if checkpoint.is_file() and not resume:
-        checkpoint.unlink()
+        checkpoint.unlink(missing_ok=True)  # another worker may have been faster
     begun = provenance()  # the commit of the code that trains, whatever is edited meanwhile
     keras.utils.set_random_seed(recipe.seed)
     model = recipe.build()
     history = recipe.train(recipe, model, recipe.steps[budget], checkpoint)
+    if not workers.is_chief():
+        return None
     path = folder / f"{recipe.name}.weights.h5"
     clean = recipe.build()  # without optimizers, which don't ship
     clean.set_weights(model.get_weights())
@@ -79,11 +81,13 @@ def train(name, budget="full", folder="build/train", resume=False):
 def _record(recipe, budget, history, path):
     """The record of trained weights, but for the scores."""
     dataset, split = recipe.dataset
+    group = workers.current()
+    together = f" --workers {group.count}" if group else ""
     return recipe.record() | {
         "file": path.name,
         "sha256": sha256(path),
         "bytes": path.stat().st_size,
-        "command": f"python -m vidgen_tf train {recipe.name} --budget {budget}",
+        "command": f"python -m vidgen_tf train {recipe.name} --budget {budget}{together}",
         "steps": recipe.steps[budget],
         "dataset": {"name": dataset, "split": split, "sha256": datasets.checksum(dataset, split)},
         "minutes": round(float(history["seconds"][-1]) / 60, 1),
