@@ -82,9 +82,10 @@ def test_the_slurm_script_starts_the_command_as_a_job_step(tmp_path):
     srun.write_text('#!/bin/bash\nprintf "%s\\n" "$@"\n')
     srun.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path)}
-    run = subprocess.run(["bash", script, "vae-digits", "--budget", "fast"], env=environment, capture_output=True, text=True)
+    arguments = ["vae-digits", "--budget", "fast"]
+    run = subprocess.run(["bash", script, *arguments], env=environment, capture_output=True, text=True)
     command = run.stdout.split("\n")
-    assert command[2:-1] == "python -m vidgen_tf train vae-digits --budget fast --resume --cluster slurm".split()
+    assert command[2:-1] == ["python", "-m", "vidgen_tf", "train", *arguments, "--resume", "--cluster", "slurm"]
     assert "--kill-on-bad-exit=1" in command
     nothing = subprocess.run(["bash", script], env=environment, capture_output=True, text=True)
     assert nothing.returncode == 2 and "Name the model" in nothing.stderr
@@ -204,7 +205,7 @@ def test_a_killed_worker_stops_the_others_and_a_resumed_run_ends_the_same(alone,
     error, seconds = launch_and_kill(tmp_path, 1, 100_000, monkeypatch)
     assert isinstance(error, SystemExit) and seconds < 60
     said = capfd.readouterr().err
-    assert re.search(r"error: Worker 1 of 2 is gone, so worker 0 stopped: the same command with --resume goes on from .*npz", said)
+    assert re.search(r"error: Worker 1 of 2 is gone, so worker 0 stopped: the same command with --resume goes on .*npz", said)
     assert "Traceback" not in said
     with np.load(tmp_path / "glo.checkpoint.npz") as file:
         steps = int(file["done"])

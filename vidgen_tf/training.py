@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -94,7 +95,7 @@ def fit(model, batches, steps, *, checkpoint=None, checkpoint_interval_s=60.0, l
         if data is None:
             raise CourseError("batches gave None: it must return a dataset.")
         epochs = {"initial_epoch": steps_done // log_interval, "epochs": steps // log_interval, "steps_per_epoch": log_interval}
-        with _deferred_interrupt(state), contextlib.closing(bar), state.shared_with_workers():
+        with _deferred_interrupt(state), contextlib.closing(bar), state.shared_with_workers(), _told_by_the_data():
             model.fit(data, **epochs, callbacks=callbacks, shuffle=False, verbose=0)
         state.save()
         state.stop_if_interrupted()
@@ -114,6 +115,18 @@ def _check_arguments(model, batches, steps, log_interval, sample, callbacks):
         raise CourseError(f"sample must be a function without arguments that gives a Clip, got {sample!r}.")
     if not isinstance(callbacks, list | tuple) or not all(isinstance(c, keras.callbacks.Callback) for c in callbacks):
         raise CourseError(f"callbacks must be a list of keras.callbacks.Callback, got {callbacks!r}.")
+
+
+@contextlib.contextmanager
+def _told_by_the_data():
+    """A `CourseError` of code that runs inside of a `tf.data` pipeline, which TensorFlow wraps into its own error."""
+    try:
+        yield
+    except Exception as error:
+        found = re.search(r"CourseError: ([^\n]+)", getattr(error, "message", None) or "")
+        if not found:
+            raise
+        raise CourseError(found[1]) from error
 
 
 class ProgressCallback(keras.callbacks.Callback):

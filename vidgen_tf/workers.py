@@ -1,9 +1,9 @@
 """Data parallelism over processes: workers that train one model together, each on its own rows of every batch.
 
-Every worker holds the whole model and computes the gradients of its rows. Before an optimizer applies them, they are averaged over
-all workers (all-reduce), so all copies take the same step and stay equal. `training.fit` does this by itself once a process has
-called `join`. The processes find each other by TensorFlow's `MultiWorkerMirroredStrategy`, of which only the all-reduce is used:
-Keras' `fit` can't run under the strategy itself.
+Every worker holds the whole model and computes the gradients of its rows. Before an optimizer applies them, they are averaged
+over all workers (all-reduce), so all copies take the same step and stay equal. `training.fit` does this by itself once a
+process has called `join`. The processes find each other by TensorFlow's `MultiWorkerMirroredStrategy`, of which only the all-
+reduce is used: Keras' `fit` can't run under the strategy itself.
 """
 
 import contextlib
@@ -93,7 +93,7 @@ class Workers:
         def own(tensor):
             length = tensor.shape[0] if tensor.shape[0] is not None else keras.ops.shape(tensor)[0]
             if isinstance(length, int) and length % self.count:
-                raise CourseError(f"A batch of {length} can't be divided among {self.count} workers: choose a divisor of {length}.")
+                raise CourseError(f"A batch of {length} can't be divided among {self.count} workers: choose a divisor.")
             share = length // self.count
             return tensor[self.index * share : (self.index + 1) * share]
 
@@ -125,8 +125,8 @@ class Workers:
         """While it lasts, `fit` of a model makes the steps that one process would make with the batches of all workers.
 
         Gradients are averaged; batch normalisation takes the moments of all workers' rows; what is drawn at random for the whole
-        batch is drawn by each worker, which keeps its own rows. XLA is off, as it knows no all-reduce on a CPU; a model that draws
-        random numbers draws other ones under XLA, and so equals the training of one process without XLA only.
+        batch is drawn by each worker, which keeps its own rows. XLA is off, as it knows no all-reduce on a CPU; it also draws
+        other normal numbers, so that a model which draws any equals the training of one process without XLA only.
 
         Args:
             model: compiled `keras.Model`. One that trains with several optimizers lists them in a property `optimizers`.
