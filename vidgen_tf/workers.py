@@ -58,7 +58,12 @@ class Workers:
             return tf.distribute.get_replica_context().all_reduce(operation, own)
 
         run = self.strategy.run if tf.inside_function() else tf.function(self.strategy.run)
-        return list(run(reduce, args=tuple(tf.convert_to_tensor(tensor) for tensor in tensors)))
+        result = [tf.convert_to_tensor(tensor) for tensor in tensors]
+        for dtype in sorted({tensor.dtype.name for tensor in result}):  # tensors of one dtype travel together
+            places = [i for i, tensor in enumerate(result) if tensor.dtype.name == dtype]
+            for i, value in zip(places, run(reduce, args=tuple(result[i] for i in places))):
+                result[i] = value
+        return result
 
     def mean(self, tensor):
         """The mean of a tensor over all workers, through which gradients flow.
