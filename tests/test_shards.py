@@ -13,6 +13,7 @@ import tensorflow as tf
 from vidgen_tf import shards, training
 from vidgen_tf.datasets import to_float
 from vidgen_tf.errors import CourseError
+from vidgen_tf.video import Clip
 
 SHAPE = (2, 4, 4, 1)
 
@@ -145,6 +146,22 @@ def test_the_same_clips_give_the_same_checksums(folder, tmp_path):
     shards.write(numbered(50), tmp_path / "t", clips_per_shard=12)
     first, second = (json.loads((f / "index.json").read_text()) for f in (folder, tmp_path / "t"))
     assert first["shards"] == second["shards"]
+
+
+def test_the_command_line_writes_shards_and_verifies_them(tmp_path, capsys):
+    from vidgen_tf.cli import main
+
+    video = tmp_path / "bounce.gif"
+    Clip(np.zeros((16, 32, 32, 3), np.uint8)).save(video)
+    for name, folder, count in ((str(video), "own", 1), ("shapes", "drawn", 5)):
+        assert main(["data", "shard", name, "-n", "5", "-o", str(tmp_path / folder)]) == 0
+        assert len(shards.ShardedClips(tmp_path / folder, 1)) == count
+    assert main(["data", "verify", str(tmp_path / "drawn")]) == 0
+    damage(tmp_path / "drawn", 0)
+    assert main(["data", "verify", str(tmp_path / "drawn")]) == 1
+    out = capsys.readouterr().out
+    assert "1 shards, all good" in out and "clips-00000.tfrecord is damaged" in out
+    assert main(["data", "shard", "shapes", "-o", str(tmp_path / "drawn")]) == 1
 
 
 def test_memory_does_not_grow_with_the_number_of_clips(tmp_path):

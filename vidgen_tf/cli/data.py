@@ -1,6 +1,8 @@
-"""python -m vidgen_tf data list | make | verify | show."""
+"""python -m vidgen_tf data list | make | verify | show | shard."""
 
+import itertools
 import sys
+from pathlib import Path
 
 from ..errors import CourseError
 from .arguments import check_output, count, filled, save_clip, whole
@@ -19,7 +21,9 @@ def add_parser(commands):
     make.add_argument("--record", action="store_true", help="write the checksums to the manifest, after a world was changed")
     make.set_defaults(run=_make)
     verify = data.add_parser("verify", help="check the cache against the manifest", allow_abbrev=False)
-    verify.add_argument("names", nargs="*", metavar="NAME", help="all when none is given")
+    verify.add_argument(
+        "names", nargs="*", metavar="NAME|FOLDER", help="a data set, or a folder of shards; all data sets when none"
+    )
     verify.set_defaults(run=_verify)
     show = data.add_parser(
         "show", help="write some clips of a data set, or of your own files, as one playing picture", allow_abbrev=False
@@ -32,6 +36,13 @@ def add_parser(commands):
         "-o", "--output", type=filled, default="build/show.png", help=".png, .gif, .webp or .mp4 (default: build/show.png)"
     )
     show.set_defaults(run=_show)
+    shard = data.add_parser("shard", help="write clips into TFRecord files that many workers can read", allow_abbrev=False)
+    shard.add_argument("name", metavar="NAME|PATH", type=filled)
+    shard.add_argument("--split", default="train", help="of a data set (default: train)")
+    shard.add_argument("-n", type=count, help="how many clips, from the first (default: all)")
+    shard.add_argument("--clips-per-shard", type=whole(1, 1_000_000), default=1000, help="clips in a file (default: 1000)")
+    shard.add_argument("-o", "--output-dir", type=filled, required=True, help="where the files go")
+    shard.set_defaults(run=_shard)
 
 
 def _list(options):
@@ -57,7 +68,17 @@ def _verify(options):
     from .. import datasets
 
     damaged = 0
-    for name in _names(options.names):
+    folders = [name for name in options.names if name not in datasets.DATASETS and (Path(name) / "index.json").exists()]
+    for folder in folders:
+        from .. import shards
+
+        states = shards.verify(folder)
+        damaged += sum(state != "good" for state in states.values())
+        bad = [f"{name} is {state}" for name, state in states.items() if state != "good"]
+        print(f"{folder}: {len(states)} shards, {', '.join(bad) or 'all good'}")
+    if folders and len(folders) == len(options.names):
+        return int(damaged > 0)
+    for name in _names([name for name in options.names if name not in folders]):
         for split in datasets.DATASETS[name].splits:
             counts = datasets.verify(name, split)
             damaged += counts["damaged"]
@@ -80,6 +101,20 @@ def _show(options):
     for caption, chinese in zip(clips.captions, clips.captions_zh, strict=True):
         print(f"{caption}   {chinese}")
     save_clip(video.grid([clips[i] for i in range(len(clips))]), options.output)
+
+
+def _shard(options):
+    from .. import datasets, shards
+    from ..worlds import files
+
+    if options.name in datasets.DATASETS:
+        clips = datasets.load(options.name, options.split, options.n)
+        pairs = zip(clips.frames, clips.captions)
+    else:  # one's own files are streamed: they may be more than the memory holds
+        stream = ((frames, Path(file).stem) for frames, file, _ in files.stream(options.name))
+        pairs = itertools.islice(stream, options.n)
+    index = shards.write(pairs, options.output_dir, options.clips_per_shard)
+    print(f"wrote {index} and the shards that it names")
 
 
 def _names(names):
