@@ -43,7 +43,7 @@ WRONG = [
     ("global_gradient", WEIGHTED, "return counts @ gradients / counts.sum()", "leave out a worker"),
     ("global_gradient", WEIGHTED, "return counts @ gradients / len(counts)", "not of workers"),
     ("global_gradient", WEIGHTED, "return counts @ gradients", "number of all rows"),
-    ("global_gradient", WEIGHTED, "return np.average(gradients, weights=counts)", "over the workers only"),
+    ("global_gradient", WEIGHTED, "return counts @ gradients.mean(axis=1) / counts.sum()", "over the workers only"),
     ("update_scale", "max(scale / 2, 1.0), 0, False", "max(scale / 2, 1.0), 0, True", "must not reach the weights"),
     (
         "update_scale",
@@ -67,7 +67,7 @@ WRONG = [
     ("cheapest_plan", SENT, SENT.replace("2 * 2 *", "2 *"), "at every step"),
     ("cheapest_plan", HOURS, "hours = clips / n * work / rate / 3600", "stage 3 sends|at every step"),
     ("cheapest_plan", HOURS, HOURS.replace("clips / n", "clips"), "share the clips"),
-    ("cheapest_plan", "hours * n * price", "hours * price", "each at price"),
+    ("cheapest_plan", "hours * n * price", "hours * price", "one GPU sends nothing|each at price"),
     ("cheapest_plan", "        return None", "        return 0, 0, None", "nothing fits"),
     ("cheapest_plan", "need > memory", "need > memory * n", "not where stage 1|nothing fits|nothing twice|stage 3 sends"),
 ]
