@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from vidgen_tf import workers
-from vidgen_tf.cli import launch
+from vidgen_tf.cli import launch, main
 from vidgen_tf.errors import CourseError
 
 ROOT = Path(__file__).parents[1]
@@ -170,6 +170,31 @@ def test_two_workers_end_with_the_weights_of_one_process(alone, tmp_path, monkey
     chief = re.findall(r"^(\w+) (\d+) loss", capfd.readouterr().out, re.MULTILINE)
     other = re.findall(r"^(\w+) (\d+) loss", (tmp_path / "worker-1.log").read_text(), re.MULTILINE)
     assert chief == other and [name for name, _ in chief] == MODELS, "all workers hold the same weights, to the bit"
+
+
+SHORT = """
+import dataclasses, sys
+from vidgen_tf import cli, recipes
+from vidgen_tf.recipes import run
+
+recipe = recipes.RECIPES["glo-faces"]
+recipes.RECIPES["glo-faces"] = dataclasses.replace(recipe, steps={"fast": 100, "full": 100})
+run.evaluate_trained = lambda model, record: {"psnr_db": 1.0}
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_command_trains_a_recipe_with_two_workers_and_the_chief_writes(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(launch, "PROGRAM", [sys.executable, "-c", SHORT])
+    folder = tmp_path / "out"
+    assert main(["train", "glo-faces", "--workers", "2", "--budget", "fast", "--output-dir", str(folder)]) == 0
+    record = json.loads((folder / "glo-faces.json").read_text())
+    assert record["command"] == "python -m vidgen_tf train glo-faces --budget fast --workers 2"
+    assert (folder / "glo-faces.weights.h5").exists() and (folder / "glo-faces-fast.checkpoint.npz").exists()
+    assert capfd.readouterr().out.count("wrote") == 1 and "wrote" not in (folder / "worker-1.log").read_text()
 
 
 def launch_and_kill(folder, index, steps, monkeypatch):

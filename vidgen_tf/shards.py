@@ -7,6 +7,7 @@ permutation of all clips, drawn anew from a seed: nothing is buffered, and a bat
 alone.
 """
 
+import array
 import dataclasses
 import functools
 import hashlib
@@ -29,7 +30,7 @@ ON_CORRUPT = ("stop", "skip")
 
 
 def write(clips, folder, clips_per_shard=1000):
-    """Writes clips into shards, one at a time: the memory needed does not grow with their number, but for 18 bytes a clip.
+    """Writes clips into shards, one at a time: the memory needed does not grow with their number, but for 12 bytes a clip.
 
     Args:
         clips: iterable of pairs: frames, uint8 `(T, H, W, C)`, the same shape in all, and a caption, str.
@@ -47,15 +48,15 @@ def write(clips, folder, clips_per_shard=1000):
     folder = check_writable(folder)
     if (folder / INDEX).exists():
         raise CourseError(f"{folder} holds shards already: choose another folder, or delete it.")
-    shape, shards, lengths, checksums = None, [], [], []
+    shape, shards, lengths, checksums = None, [], array.array("i"), array.array("q")
     stream = iter(progress(clips, label="writing clips", unit="clip", delay=2))
     while block := [clip for _, clip in zip(range(clips_per_shard), stream)]:
         shape = shape or block[0][0].shape
         path = folder / f"clips-{len(shards):05d}.tfrecord"
         data = [_serialized(frames, caption, shape) for frames, caption in block]
         shards.append({"file": path.name, "clips": len(data)} | _write_shard(path, data))
-        lengths += map(len, data)
-        checksums += map(zlib.crc32, data)
+        lengths.extend(map(len, data))
+        checksums.extend(map(zlib.crc32, data))
     if not shards:
         raise CourseError("There are no clips to write.")
     with atomic_path(folder / RECORDS) as temporary:

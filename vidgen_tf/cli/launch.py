@@ -16,7 +16,7 @@ GRACE_S = 45.0  # for the others to notice by themselves that a worker is gone, 
 PROGRAM = (sys.executable, "-m", "vidgen_tf")
 
 
-def launch(arguments, count, folder, program=PROGRAM):
+def launch(arguments, count, folder, program=None):
     """Runs a command in several processes that know each other by TF_CONFIG, and waits for their end.
 
     The first is the chief: it prints to this process' streams. What the others print goes to files in `folder`.
@@ -25,7 +25,7 @@ def launch(arguments, count, folder, program=PROGRAM):
         arguments: list of str, the command's.
         count: int, how many processes.
         folder: where the files `worker-1.log` and so on go.
-        program: list of str, what is run with the arguments.
+        program: list of str, what is run with the arguments; this package when None.
 
     Raises:
         CourseError: a worker died and the chief hasn't said so itself.
@@ -34,7 +34,7 @@ def launch(arguments, count, folder, program=PROGRAM):
     folder = check_writable(folder)
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
     print(f"{count} workers: {', '.join(addresses)}", flush=True)
-    processes = [_start([*program, *arguments], addresses, index, folder) for index in range(count)]
+    processes = [_start([*(program or PROGRAM), *arguments], addresses, index, folder) for index in range(count)]
     try:
         lost = _wait(processes)
     except KeyboardInterrupt:  # the workers, which Ctrl-C reaches too, write a checkpoint and stop
