@@ -43,7 +43,8 @@ DISK_GB = 4  # .venv takes 2.9 GB, what is downloaded for it another 1 GB
 
 # What an environment of the user's own must have: module names, because these are what a notebook asks for.
 MODULES = ["vidgen_tf", "keras", "tensorflow", "numpy", "h5py", "sklearn", "av", "imageio", "matplotlib", "PIL", "skimage"]
-MODULES += ["scipy", "platformdirs", "tqdm", "ipykernel", "ipywidgets", "jupyterlab", "nbclient", "nbconvert", "nbformat"]
+MODULES += ["scipy", "platformdirs", "tqdm", "gradio"]
+MODULES += ["ipykernel", "ipywidgets", "jupyterlab", "nbclient", "nbconvert", "nbformat"]
 TEST_MODULES = ["hypothesis", "importlinter", "nbgrader", "nbval", "pytest", "pytest_timeout", "ruff", "xdist", "yaml"]
 
 
