@@ -9,7 +9,7 @@ import threading
 from ..video import Clip
 
 _LOCKS, _LOCKS_LOCK = collections.defaultdict(threading.Lock), threading.Lock()
-_END = object()
+END = object()
 
 
 class Stopped(Exception):
@@ -91,12 +91,12 @@ def watch(make, stop):
             found["results"] = make(on_step)
         except BaseException as error:  # handed to whoever waits for the results
             found["error"] = error
-        steps.put(_END)
+        steps.put(END)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        while (step := steps.get()) is not _END:
+        while (step := steps.get()) is not END:
             yield step
     finally:
         stop.set()

@@ -11,7 +11,7 @@ from ..errors import CourseError
 HEIGHT = 20  # px: of the mark in a frame of 256 px; China's standard asks for text of 5 % of the shorter side, which is 13 px
 MARGIN = 6  # px: from the edges
 OPACITY = 0.65  # of the dark ground behind the text
-CORNERS = ("bottom right", "bottom left", "top right", "top left")
+CORNERS = ("top left", "top right", "bottom left", "bottom right")  # first the one that no player's controls cover
 # The two signs as strokes on a square of 100: the fonts that come with the course have no Chinese.
 STROKES = {
     "生": [[(28, 8), (12, 42)], [(24, 28), (88, 28)], [(18, 58), (84, 58)], [(6, 92), (96, 92)], [(52, 6), (52, 92)]],

@@ -144,7 +144,13 @@ class Page:
         if not entries:
             return view.status(say("nothing_yet", language))
         count, megabytes = self.history.usage()
-        usage = say("usage", language, count=count, megabytes=megabytes, folder=self.history.folder.name)
+        usage = say(
+            "usage",
+            language,
+            count=count,
+            megabytes=megabytes,
+            folder=f"{self.history.folder.parent.name}/{self.history.folder.name}",
+        )
         return view.status(usage) + view.figures(entries, language, autoplay=False)
 
     def _job(self, key, inputs, queue_name):

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from pathlib import Path
 
 from ..errors import CourseError
 from .history import History
@@ -23,7 +24,7 @@ def start(folder, port, password=None, is_warm=True):
     """Starts the studio's server in the background.
 
     Args:
-        folder: str or Path, of the history; uploads are kept below it for an hour.
+        folder: str or Path. Results go to `results` in it and stay; what visitors upload goes to `uploads`, for an hour or two.
         port: int; 0 for any that is free.
         password: None to serve this machine alone; a str of 10 characters or more to serve the local network to those who know
             it. Its way there is not encrypted.
@@ -37,9 +38,9 @@ def start(folder, port, password=None, is_warm=True):
     """
     if password is not None and len(password) < MIN_PASSWORD:
         raise CourseError(f"A password for the network needs at least {MIN_PASSWORD} characters.")
-    history, host = History(folder), LOCAL if password is None else LAN
+    history, host = History(Path(folder) / "results"), LOCAL if password is None else LAN
     port = _free_port(host, port)
-    os.environ.update(QUIET, GRADIO_TEMP_DIR=str(history.folder / ".uploads"))
+    os.environ.update(QUIET, GRADIO_TEMP_DIR=str(history.folder.with_name("uploads")))
     for name in ("NO_PROXY", "no_proxy"):  # Gradio asks its own server whether it is there
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), LOCAL, "localhost"]))
     from .page import Page
@@ -64,7 +65,6 @@ def _launch(blocks, history, host, port, password):
         server_port=port,
         auth=None if password is None else (USER, password),
         allowed_paths=[str(history.folder)],
-        blocked_paths=[str(history.folder / ".uploads")],
         max_file_size=MAX_UPLOAD,
         prevent_thread_lock=True,
         share=False,
