@@ -11,7 +11,7 @@ from PIL import Image
 from vidgen_tf.errors import CourseError
 from vidgen_tf.studio import makers, texts
 from vidgen_tf.studio.history import History, finish
-from vidgen_tf.studio.jobs import Result, Step, Stopped, watch
+from vidgen_tf.studio.jobs import Result, Step, Stopped, iter_steps
 from vidgen_tf.studio.labels import DETECTED, inspect_file
 from vidgen_tf.studio.prompts import check_prompt, nearest_words, replace_word, unknown_words
 from vidgen_tf.studio.uploads import read_clip, read_picture
@@ -131,7 +131,7 @@ def test_of_a_long_clip_only_the_beginning_is_read(tmp_path, monkeypatch):
 
 
 def test_a_job_shows_its_steps_and_then_its_results():
-    seen = list(watch(lambda on_step: [on_step(Step(i, 3)) for i in range(3)] and ["made"], threading.Event()))
+    seen = list(iter_steps(lambda on_step: [on_step(Step(i, 3)) for i in range(3)] and ["made"], threading.Event()))
     assert [step.done for step in seen[:-1]] == [0, 1, 2] and seen[-1] == ["made"]
 
 
@@ -144,13 +144,13 @@ def test_a_job_stops_at_its_next_step_and_when_nobody_listens():
             on_step(Step(i, 10))
             stop.wait(0.001)
 
-    steps = watch(endless, stop)
+    steps = iter_steps(endless, stop)
     next(steps)
     stop.set()
     with pytest.raises(Stopped):
         list(steps)
     again = threading.Event()
-    steps = watch(endless, again)
+    steps = iter_steps(endless, again)
     next(steps)
     steps.close()
     assert again.is_set()
@@ -161,7 +161,7 @@ def test_what_a_job_raises_arrives():
         raise CourseError("no")
 
     with pytest.raises(CourseError, match="no"):
-        list(watch(fails, threading.Event()))
+        list(iter_steps(fails, threading.Event()))
 
 
 def test_results_outlive_the_server_whole_and_labelled(tmp_path):

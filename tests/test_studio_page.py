@@ -248,7 +248,8 @@ PROBLEMS = """(() => {
   const named = e => e.getAttribute('aria-label') || e.labels?.length || e.closest('label') || e.title || e.innerText?.trim()
     || e.getAttribute('aria-labelledby') || e.getAttribute('alt') || e.placeholder;
   const seen = e => e.offsetParent !== null;
-  const nameless = [...document.querySelectorAll('input, textarea, button, select, video, img')].filter(e => seen(e) && !named(e));
+  const all = [...document.querySelectorAll('input, textarea, button, select, video, img')];
+  const nameless = all.filter(e => seen(e) && !named(e));
   return JSON.stringify({overflow: document.documentElement.scrollWidth - window.innerWidth,
     nameless: nameless.map(e => e.outerHTML.slice(0, 120)), lang: document.documentElement.lang});
 })()"""

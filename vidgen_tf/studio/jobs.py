@@ -64,7 +64,7 @@ def model_in_use(name):
         yield
 
 
-def watch(make, stop):
+def iter_steps(make, stop):
     """Runs a job in a thread of its own, step by step.
 
     Closing the generator stops the job as well, at its next step.

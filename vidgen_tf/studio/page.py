@@ -11,7 +11,7 @@ import gradio as gr
 from ..errors import CourseError
 from ..worlds.faces import EXPRESSIONS
 from . import makers, view
-from .jobs import Step, Stopped, watch
+from .jobs import Step, Stopped, iter_steps
 from .mark import CORNERS
 from .texts import LANGUAGES, TEXTS, Refused, explain, say
 
@@ -144,13 +144,8 @@ class Page:
         if not entries:
             return view.status(say("nothing_yet", language))
         count, megabytes = self.history.usage()
-        usage = say(
-            "usage",
-            language,
-            count=count,
-            megabytes=megabytes,
-            folder=f"{self.history.folder.parent.name}/{self.history.folder.name}",
-        )
+        folder = "/".join(self.history.folder.parts[-2:])
+        usage = say("usage", language, count=count, megabytes=megabytes, folder=folder)
         return view.status(usage) + view.figures(entries, language, autoplay=False)
 
     def _job(self, key, inputs, queue_name):
@@ -179,7 +174,7 @@ class Page:
         began, shown, results = time.monotonic(), "", []
         yield view.status(say("waiting", language)), ""
         try:
-            for step in watch(functools.partial(JOBS[key], inputs), stop):
+            for step in iter_steps(functools.partial(JOBS[key], inputs), stop):
                 if not isinstance(step, Step):
                     results = step
                     continue

@@ -27,7 +27,7 @@ def watermark_sequence(key, size=SIZE):
 
 
 def embed_watermark(frames, key=KEY, strength=STRENGTH):
-    """Adds the pattern of a key to every frame, the same one: it stands still, so no codec takes it for motion.
+    """Adds the pattern of a key to every frame: it stands still, so no codec takes it for motion.
 
     Args:
         frames: uint8 `(T, SIZE, SIZE, C)`.
@@ -49,7 +49,7 @@ def embed_watermark(frames, key=KEY, strength=STRENGTH):
 
 
 def detect_watermark(frames, key=KEY):
-    """How clearly frames show the pattern of a key: the correlation of its sequence with the signs of their frequencies.
+    """How clearly frames show the pattern of a key, as a standard normal number where they don't.
 
     Args:
         frames: uint8 `(T, H, W, C)` of any size.
@@ -62,5 +62,5 @@ def detect_watermark(frames, key=KEY):
     mean = frames.mean(axis=0, dtype=np.float32)  # what stands still stays, what moves averages out
     luma = mean @ LUMA if mean.shape[-1] == 3 else mean[..., 0]
     luma = np.asarray(Image.fromarray(luma).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-    signs = np.sign(dctn(luma, norm="ortho")[band])  # the picture's own frequencies are large here and there: each has one vote
+    signs = np.sign(dctn(luma, norm="ortho")[band])  # each frequency has one vote: a few are enormous
     return float(signs @ sequence / np.sqrt(np.maximum(1, np.sum(signs**2))))
