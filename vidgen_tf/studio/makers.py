@@ -187,8 +187,9 @@ def picture_to_video(picture, person, expression, seed, on_step):
     condition[0, 0] = 1 + EXPRESSIONS.index(expression)
     with model_in_use("gpt-faces"):
         on_step(Step(0, 1))
-        models = load_autoencoder("gpt-faces"), load_autoencoder(zoo.record("gpt-faces")["uses"]["tokenizer"])
-        frames = generate_clips(*models, condition, int(seed), context=first[None, None], temperature=0.3)[0]
+        record = zoo.record("gpt-faces")
+        models = load_autoencoder("gpt-faces"), load_autoencoder(record["uses"]["tokenizer"])
+        frames = generate_clips(*models, condition, int(seed), context=first[None, None], **record["sampling"])[0]
         on_step(Step(1, 1))
     settings = {"task": "picture_to_video", "models": ["gpt-faces"], "seed": int(seed), "expression": expression}
     settings |= {"person": None if picture else int(person)}

@@ -9,7 +9,6 @@ import traceback
 import gradio as gr
 
 from ..errors import CourseError
-from ..worlds.faces import EXPRESSIONS
 from . import makers, view
 from .jobs import Step, Stopped, iter_steps
 from .mark import CORNERS
@@ -26,6 +25,9 @@ EXAMPLES = (
     "数字7先向左再向右移动。",
 )
 DIGIT_EXAMPLES = EXAMPLES[3:]
+ACTS = ("surprise", "talk", "blink", "smile")  # the clearest first
+# A screen reader pronounces a page by the language that it names.
+SET_LANGUAGE = "(language) => { document.documentElement.lang = language === 'English' ? 'en' : 'zh-CN'; return language; }"
 QUIETLY = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}  # events of the page alone
 
 
@@ -52,7 +54,7 @@ class Page:
                 self._compare_tab()
                 self._history_tab()
             components = [component for component, _ in self.relabelled]
-            self.language.change(self._relabel, self.language, components, **QUIETLY)
+            self.language.change(self._relabel, self.language, components, js=SET_LANGUAGE, **QUIETLY)
             self.blocks.load(_language_of_browser, None, self.language, **QUIETLY)
 
     def _add(self, kind, key, prop="label", more=None, **options):
@@ -103,13 +105,14 @@ class Page:
     def _face_tab(self, key, inputs):
         with self._add(gr.Tab, key):
             self._add(gr.Markdown, "drawn_faces_only", "value")
+            self._add(gr.Markdown, f"limits_of_{key}", "value")
             self._add(gr.Markdown, "people", "value")
             gr.HTML(view.people(makers.people(64).frames[:, 0]))
             self._job(key, inputs(), {"picture_to_video": "gpt-faces"}.get(key, "flow-gan-faces"))
 
     def _picture_inputs(self):
         person = self._number("person", 1)
-        return [self._add(gr.File, "picture"), person, self._choice("expression", EXPRESSIONS[1:]), self._number("seed", 0)]
+        return [self._add(gr.File, "picture"), person, self._choice("expression", ACTS), self._number("seed", 0)]
 
     def _motion_inputs(self):
         inputs = [self._add(gr.File, "picture"), self._number("person", 1)]

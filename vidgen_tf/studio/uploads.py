@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import av
 import numpy as np
 
 from ..errors import CourseError
@@ -62,9 +63,20 @@ def _checked(path, suffixes):
             if "DecompressionBomb" in type(error).__name__:
                 raise Refused("large_picture", megapixels="> 178", most=MAX_MEGAPIXELS) from error
             raise Refused("damaged_file", name=path.name[-40:]) from error
-        if megapixels > MAX_MEGAPIXELS:
-            raise Refused("large_picture", megapixels=f"{megapixels:.0f}", most=MAX_MEGAPIXELS)
+    else:
+        megapixels = _megapixels_of_video(path)
+    if megapixels > MAX_MEGAPIXELS:
+        raise Refused("large_picture", megapixels=f"{megapixels:.0f}", most=MAX_MEGAPIXELS)
     return path
+
+
+def _megapixels_of_video(path):
+    """Of a frame of its largest stream, as the header has it; 0 where there is none, which reading it will tell."""
+    try:
+        with av.open(str(path)) as container:
+            return max((stream.width * stream.height for stream in container.streams.video), default=0) / 1e6
+    except Exception as error:  # whatever a file that is no video makes FFmpeg raise
+        raise Refused("damaged_file", name=path.name[-40:]) from error
 
 
 def _read(path, size, num_frames, fps):

@@ -6,7 +6,7 @@ from scipy.fft import dctn, idctn
 
 SIZE = 256  # px: height and width of the frames that the pattern is made for; others are resized before it is looked for
 BAND = 16, 80  # of the frequencies, in half waves a frame: below are the picture's own large parts, above what codecs drop
-STRENGTH = 1.5  # root mean square of the pattern, of 255 grey values
+STRENGTH = 2.0  # root mean square of the pattern, of 255 grey values
 KEY = 2026  # the studio's own: public, so that everybody can look for the mark
 LUMA = np.float32([0.299, 0.587, 0.114])
 
