@@ -77,7 +77,7 @@ TEXTS = {
         "在 18 个人物上测得：要求惊讶时，多数会张开嘴；要求微笑时，几乎没有人做到。约四分之一的人头发、胡子或眼镜会变。",
     ),
     "limits_of_transfer_motion": (
-        "Measured on 36 people: nearly all keep hair, beard and glasses; but a smile comes out too faint for a classifier to see.",
+        "Measured on 36 people: nearly all keep hair, beard and glasses; a smile comes out too faint for a classifier.",
         "在 36 个人物上测得：几乎所有人都保持原来的头发、胡子和眼镜；但微笑太弱，分类器看不出来。",
     ),
     "orange": (
