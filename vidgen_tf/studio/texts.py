@@ -72,13 +72,13 @@ TEXTS = {
         "这个模型只认识正面的手绘脸。它处理不了照片；也不要用未经同意的人的图像。",
     ),
     "limits_of_picture_to_video": (
-        "Measured on 18 people: asked to look surprised, most open their mouth; asked to smile, hardly one does. About a quarter "
+        "Measured on 36 people: asked to look surprised, most open their mouth; asked to smile, none does. About a quarter "
         "come out with other hair, beard or glasses.",
-        "在 18 个人物上测得：要求惊讶时，多数会张开嘴；要求微笑时，几乎没有人做到。约四分之一的人头发、胡子或眼镜会变。",
+        "在 36 个人物上测得：要求惊讶时，多数会张开嘴；要求微笑时，没有人做到。约四分之一的人头发、胡子或眼镜会变。",
     ),
     "limits_of_transfer_motion": (
-        "Measured on 36 people: nearly all keep hair, beard and glasses; a smile comes out too faint for a classifier.",
-        "在 36 个人物上测得：几乎所有人都保持原来的头发、胡子和眼镜；但微笑太弱，分类器看不出来。",
+        "Measured on 36 people: nearly all stay themselves and can look surprised; a smile is too faint for a classifier.",
+        "在 36 个人物上测得：几乎所有人都保持原样，也能做出惊讶的表情；但微笑太弱，分类器看不出来。",
     ),
     "orange": (
         "An orange edge stands around every predicted frame; the frames before were given.",
