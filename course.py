@@ -39,11 +39,12 @@ UNFINISHED = "unfinished"
 LOCKED_BYTE = 1 << 30  # of the log, on Windows, where what is locked can't be written: beyond all that it will hold
 
 SUPPORTED = (11, 12, 13)  # minor versions of Python 3 that TensorFlow and Keras support
-DISK_GB = 4  # .venv takes 2.9 GB, what is downloaded for it another 1 GB
+DISK_GB = 5  # .venv takes 3.1 GB, what is downloaded for it another 1 GB
 
 # What an environment of the user's own must have: module names, because these are what a notebook asks for.
 MODULES = ["vidgen_tf", "keras", "tensorflow", "numpy", "h5py", "sklearn", "av", "imageio", "matplotlib", "PIL", "skimage"]
-MODULES += ["scipy", "platformdirs", "tqdm", "ipykernel", "ipywidgets", "jupyterlab", "nbclient", "nbconvert", "nbformat"]
+MODULES += ["scipy", "platformdirs", "tqdm", "gradio"]
+MODULES += ["ipykernel", "ipywidgets", "jupyterlab", "nbclient", "nbconvert", "nbformat"]
 TEST_MODULES = ["hypothesis", "importlinter", "nbgrader", "nbval", "pytest", "pytest_timeout", "ruff", "xdist", "yaml"]
 
 

@@ -17,7 +17,7 @@ from vidgen_tf.evaluation.spec import METRICS
 from vidgen_tf.video import Clip
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = [[], ["data"], ["train"], ["sample"], ["evaluate"], ["ablate"], ["zoo"], ["bench"]]
+COMMANDS = [[], ["data"], ["train"], ["sample"], ["evaluate"], ["ablate"], ["zoo"], ["bench"], ["studio"], ["inspect"]]
 
 
 OWN = ("PYTEST_CURRENT_TEST", "VIDGEN_QUIET", "TF_CPP_MIN_LOG_LEVEL")  # a tester's environment

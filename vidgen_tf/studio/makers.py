@@ -1,0 +1,299 @@
+"""What the studio makes, a function a tab: plain values in, results out, a step now and then.
+
+Every function takes `on_step` last, a function of a `jobs.Step`, which may raise to stop it. The models are the shipped ones,
+each read once; the same inputs give the same clip.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from ..datasets import DATASETS
+from ..errors import CourseError
+from ..video import Clip
+from ..worlds.faces import EXPRESSIONS
+from .jobs import Result, Step, model_in_use
+from .prompts import check_prompt, replace_word
+from .uploads import read_clip, read_picture
+
+SCENES = {name: dataclasses.replace(DATASETS[name], seed=DATASETS[name].seed + 3000) for name in DATASETS}  # in no training
+NUM_SCENES = 1000
+NUM_PEOPLE = 12
+PREDICTORS = {"simvp-digits": 10, "svg-digits": 5, "simvp-spheres": 4}  # name in the zoo -> context frames
+EDGE = np.array([255, 140, 0], np.uint8)  # around predicted frames
+
+
+def _watched_euler(model, vae, on_step, done, total):
+    """Euler's method whose every step is shown: what the clip would be if its velocity stayed what it is."""
+    from ..models.flow_matching import euler, velocity_to_clip
+    from ..models.vae import decode
+
+    def solver(velocity_fn, z, timesteps):
+        def shown(noisy, t):
+            velocity = velocity_fn(noisy, t)
+            latents = model.normalization.denormalize(velocity_to_clip(velocity, noisy, t))
+            done[0] += 1
+            on_step(Step(done[0], total, Clip(decode(vae, np.asarray(latents))[0])))
+            return velocity
+
+        return euler(shown, z, timesteps)
+
+    return solver
+
+
+def prompt_to_video(prompt, seed, guidance_scale, on_step):
+    """Text-to-video by the shipped diffusion models, see `pipelines.text_to_video`.
+
+    Args:
+        prompt: str, English or Chinese.
+        seed: int from 0.
+        guidance_scale: float from 0 to 20, or None for that of the model's record.
+        on_step: function of a `Step`.
+
+    Returns:
+        list of one `Result`.
+
+    Raises:
+        CourseError: a prompt that can't be made, see `check_prompt`.
+    """
+    prompt, dataset = prompt.strip(), check_prompt(prompt)
+    from .. import zoo
+    from ..pipelines.text_to_video import load_pretrained, text_to_video
+    from ..tokenizer import count_phrases, tokenize
+
+    name = f"text-to-video-{dataset}"
+    with model_in_use(name):
+        model, vae = load_pretrained(dataset)
+        layers = model.config.num_scene_layers if count_phrases(tokenize([prompt]))[0] > 1 else 1
+        total = layers * zoo.record(name)["sampling"]["num_inference_steps"]
+        solver = _watched_euler(model, vae, on_step, [0], total)
+        clip = text_to_video([prompt], int(seed), guidance_scale, solver=solver)[0]
+    settings = {"task": "prompt_to_video", "models": [name], "seed": int(seed), "guidance_scale": guidance_scale}
+    return [Result(clip, prompt, settings)]
+
+
+def prompt_to_picture(prompt, seed, frame, on_step):
+    """A frame of the clip of a prompt.
+
+    Args:
+        prompt: str.
+        seed: int from 0.
+        frame: int from 1 to 16.
+        on_step: function of a `Step`.
+
+    Returns:
+        list of one `Result`, whose clip has a single frame.
+
+    Raises:
+        CourseError: as `prompt_to_video`, or no such frame.
+    """
+    if not 1 <= int(frame) <= 16:
+        raise CourseError(f"The clips have frames 1 to 16: there is no frame {frame}.")
+    (result,) = prompt_to_video(prompt, seed, None, on_step)
+    chosen = dataclasses.replace(result.clip, frames=result.clip.frames[int(frame) - 1 :][:1])
+    settings = result.settings | {"task": "prompt_to_picture", "frame": int(frame)}
+    return [dataclasses.replace(result, clip=chosen, settings=settings)]
+
+
+def edit_prompt(prompt, old, new, seed, on_step):
+    """Two clips from the same noise, whose prompts differ in a word.
+
+    Args:
+        prompt: str.
+        old, new: str, what is replaced in it, and by what.
+        seed: int from 0.
+        on_step: function of a `Step`.
+
+    Returns:
+        list of two `Result`: before and after.
+
+    Raises:
+        CourseError: as `replace_word`.
+    """
+    edited, results = replace_word(prompt, old, new), []
+    for i, text in enumerate((prompt.strip(), edited)):
+        results += prompt_to_video(text, seed, None, lambda s, i=i: on_step(Step(s.done + i * s.total, 2 * s.total, s.preview)))
+    return [dataclasses.replace(r, settings=r.settings | {"task": "edit_prompt"}) for r in results]
+
+
+def compare_models(prompt, seed, on_step):
+    """The same prompt to the diffusion model and to the autoregressive transformer of digits.
+
+    Args:
+        prompt: str, of digits.
+        seed: int from 0.
+        on_step: function of a `Step`.
+
+    Returns:
+        list of two `Result`.
+
+    Raises:
+        CourseError: a prompt that can't be made, or one of shapes, which a single model knows.
+    """
+    if check_prompt(prompt) != "digits":
+        raise CourseError("Two models know digits, one knows shapes: compare them on 'the digit 3 is moving up then down .'")
+    from .. import zoo
+    from ..pipelines.autoregressive import condition_ids, generate_clips
+    from ..pipelines.video import load_autoencoder
+
+    (diffusion,) = prompt_to_video(prompt, seed, None, on_step)
+    with model_in_use("gpt-digits"):
+        record = zoo.record("gpt-digits")
+        models = load_autoencoder("gpt-digits"), load_autoencoder(record["uses"]["tokenizer"])
+        frames = generate_clips(*models, condition_ids([diffusion.title], "digits"), int(seed), **record["sampling"])
+    settings = {"task": "compare_models", "models": ["gpt-digits"], "seed": int(seed)}
+    gpt = Result(Clip(frames[0]), diffusion.title, settings)
+    return [dataclasses.replace(diffusion, settings=diffusion.settings | {"task": "compare_models"}), gpt]
+
+
+@functools.cache
+def people(size):
+    """Drawn faces that no model was trained on, all with another expression in turn.
+
+    Args:
+        size: height and width, px.
+
+    Returns:
+        `LabelledClips` of `NUM_PEOPLE` clips.
+    """
+    return dataclasses.replace(SCENES["faces"], options={"size": size}).make("test", 0, NUM_PEOPLE)
+
+
+def picture_to_video(picture, person, expression, seed, on_step):
+    """A clip that begins with a picture of a face, with a chosen expression, by chapter 11's transformer.
+
+    Args:
+        picture: path of an uploaded picture, or None for one of `people`.
+        person: int from 1 to `NUM_PEOPLE`, which of them.
+        expression: str, one of the world's `EXPRESSIONS`.
+        seed: int from 0.
+        on_step: function of a `Step`.
+
+    Returns:
+        list of one `Result`.
+
+    Raises:
+        CourseError: no such person or expression, or a file that is no usable picture.
+    """
+    if expression not in EXPRESSIONS:
+        raise CourseError(f"A face can show {', '.join(EXPRESSIONS)}, not {expression!r}.")
+    first = _first_frame(picture, person, 32)
+    from .. import zoo
+    from ..pipelines.autoregressive import FACE_ATTRIBUTES, generate_clips
+    from ..pipelines.video import load_autoencoder
+
+    condition = np.zeros((1, len(FACE_ATTRIBUTES)), np.int32)
+    condition[0, 0] = 1 + EXPRESSIONS.index(expression)
+    with model_in_use("gpt-faces"):
+        on_step(Step(0, 1))
+        record = zoo.record("gpt-faces")
+        models = load_autoencoder("gpt-faces"), load_autoencoder(record["uses"]["tokenizer"])
+        frames = generate_clips(*models, condition, int(seed), context=first[None, None], **record["sampling"])[0]
+        on_step(Step(1, 1))
+    settings = {"task": "picture_to_video", "models": ["gpt-faces"], "seed": int(seed), "expression": expression}
+    settings |= {"person": None if picture else int(person)}
+    return [Result(Clip(frames), f"{_name_of(picture, person)}: {expression}", settings, is_composite=True)]
+
+
+def transfer_motion(picture, person, driving, driver, on_step):
+    """A picture of a face that moves as another clip does, by chapter 09's network.
+
+    Args:
+        picture: path of an uploaded picture, or None for one of `people`.
+        person: int from 1 to `NUM_PEOPLE`, who is seen.
+        driving: path of an uploaded clip of 2 seconds or more, or None for that of one of `people`.
+        driver: int from 1 to `NUM_PEOPLE`, whose motion it is.
+        on_step: function of a `Step`.
+
+    Returns:
+        list of one `Result`.
+
+    Raises:
+        CourseError: no such person, or files that are no usable picture or clip.
+    """
+    first = _first_frame(picture, person, 64)
+    clip = read_clip(driving, 64, 16) if driving else people(64).frames[_index(driver)]
+    from ..pipelines.animation import animate, reduce_driving
+    from ..pipelines.video import load_autoencoder
+
+    with model_in_use("flow-gan-faces"):
+        on_step(Step(0, 1))
+        frames = animate(load_autoencoder("flow-gan-faces"), first[None], reduce_driving(clip[None]))[0]
+        on_step(Step(1, 1))
+    settings = {"task": "transfer_motion", "models": ["flow-gan-faces"]}
+    settings |= {"person": None if picture else int(person), "driver": None if driving else int(driver)}
+    title = f"{_name_of(picture, person)}, moved by {_name_of(driving, driver)}"
+    return [Result(Clip(frames), title, settings, is_composite=True)]
+
+
+def predict_next(name, scene, seed, on_step):
+    """A scene whose last frames a model predicts from its first ones; what is predicted has an edge.
+
+    Args:
+        name: str, a predictor of the zoo, a key of `PREDICTORS`.
+        scene: int from 1 to `NUM_SCENES`, which of the scenes that no model was trained on.
+        seed: int from 0, of a model that samples one of several futures.
+        on_step: function of a `Step`.
+
+    Returns:
+        list of one `Result`.
+
+    Raises:
+        CourseError: no such model or scene.
+    """
+    if name not in PREDICTORS or not 1 <= int(scene) <= NUM_SCENES:
+        raise CourseError(f"Predictors are {', '.join(PREDICTORS)}, and scenes 1 to {NUM_SCENES}.")
+    from .. import zoo
+    from ..pipelines.prediction import rollout
+    from ..pipelines.video import load_autoencoder
+
+    record, known = zoo.record(name), PREDICTORS[name]
+    true = SCENES[record["dataset"]["name"]].make("test", int(scene) - 1, 1).frames
+    with model_in_use(name):
+        on_step(Step(0, 1))
+        model = load_autoencoder(name)
+        if name == "svg-digits":
+            future = _sampled_future(model, load_autoencoder(record["uses"]["autoencoder"]), true, known, int(seed))
+        else:
+            future = rollout(model, true[:, :known], true.shape[1] - known, record["sampling"]["inverse_temperature"])
+        on_step(Step(1, 1))
+    frames = with_edge(np.concatenate([true[:, :known], future], axis=1)[0], known)
+    settings = {"task": "predict_next", "models": [name], "scene": int(scene), "seed": int(seed), "context_frames": known}
+    return [Result(Clip(frames), f"{name}, scene {int(scene)}", settings, is_composite=True)]
+
+
+def _sampled_future(model, vae, true, known, seed):
+    from ..models.vae import decode, encode
+
+    return decode(vae, model.rollout(encode(vae, true[:, :known])[0], true.shape[1] - known, seed=seed))
+
+
+def with_edge(frames, known):
+    """Frames in colour, with an orange edge around those that were not given.
+
+    Args:
+        frames: uint8 `(T, H, W, 1 or 3)`.
+        known: int, how many of the first were given.
+
+    Returns:
+        uint8 `(T, H, W, 3)`.
+    """
+    coloured = np.broadcast_to(frames, (*frames.shape[:3], 3)).copy()
+    for side in (coloured[known:, 0], coloured[known:, -1], coloured[known:, :, 0], coloured[known:, :, -1]):
+        side[:] = EDGE
+    return coloured
+
+
+def _first_frame(picture, person, size):
+    return read_picture(picture, size) if picture else people(size).frames[_index(person), 0]
+
+
+def _index(person):
+    if not 1 <= int(person) <= NUM_PEOPLE:
+        raise CourseError(f"There are people 1 to {NUM_PEOPLE}, there is no person {person}.")
+    return int(person) - 1
+
+
+def _name_of(file, person):
+    return "an uploaded file" if file else f"person {int(person)}"
