@@ -26,8 +26,6 @@ EXAMPLES = (
 )
 DIGIT_EXAMPLES = EXAMPLES[3:]
 ACTS = ("surprise", "talk", "blink", "smile")  # the clearest first
-# A screen reader pronounces a page by the language that it names.
-SET_LANGUAGE = "(language) => { document.documentElement.lang = language === 'English' ? 'en' : 'zh-CN'; return language; }"
 QUIETLY = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}  # events of the page alone
 
 
@@ -54,7 +52,7 @@ class Page:
                 self._compare_tab()
                 self._history_tab()
             components = [component for component, _ in self.relabelled]
-            self.language.change(self._relabel, self.language, components, js=SET_LANGUAGE, **QUIETLY)
+            self.language.change(self._relabel, self.language, components, **QUIETLY)
             self.blocks.load(_language_of_browser, None, self.language, **QUIETLY)
 
     def _add(self, kind, key, prop="label", more=None, **options):
