@@ -30,7 +30,10 @@ class VideoGANConfig(Config):
     num_motions: int = 1  # kinds of motion that can be asked for
     num_contents: int = 1  # kinds of content that can be asked for
     num_groups: int = 1  # of channels, each of which is moved by shifts of its own
-    is_styled: bool = False  # whether motion codes may change how things look, besides where they are
+    is_styled: bool = False  # whether motion codes also change how things look: residual blocks, which begin as the identity
+    use_resize_conv: bool = (
+        False  # the last layer resizes, then convolves, as chapter 04's; False: pixel shuffle, which is quicker
+    )
     num_frames: int = 16  # of a clip
     num_shown_frames: int = 5  # of a clip, those that a training step renders and shows the discriminators
     image_size: int = 32  # height and width of a frame, px; the content network may fill less of it, and leave room to move in
@@ -178,14 +181,19 @@ def build_frame_network(config):
     features = x = keras.Input((side, side, config.filters[-1]), name="features")
     motion = keras.Input((config.motion_dim,), name="motion")
     for filters in config.frame_filters:
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)
+        h = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        h = layers.BatchNormalization(momentum=0.9, gamma_initializer="zeros" if config.is_styled else "ones")(h)
         if config.is_styled:
-            scale, offset = (layers.Dense(filters)(motion)[:, None, None] for _ in range(2))  # (B, F) -> (B, 1, 1, F)
-            x = x * (1 + scale) + offset
-        x = layers.LeakyReLU(negative_slope=0.2)(x)
-    x = layers.Conv2D(4 * config.channels, 3, padding="same")(x)
-    x = depth_to_space(x[:, None], 2)[:, 0]  # (B, H/2, W/2, 4C) -> (B, H, W, C)
+            scale, offset = (layers.Dense(filters, kernel_initializer="zeros")(motion)[:, None, None] for _ in range(2))
+            h = h * (1 + scale) + offset  # (B, F) -> (B, 1, 1, F): the same at all places
+        h = layers.LeakyReLU(negative_slope=0.2)(h)
+        x = x + h if config.is_styled else h
+    if config.use_resize_conv:
+        x = layers.UpSampling2D(interpolation="bilinear")(x)
+        x = layers.Conv2D(config.channels, 3, padding="same", name="to_frame")(x)
+    else:
+        x = layers.Conv2D(4 * config.channels, 3, padding="same", name="to_frame")(x)
+        x = depth_to_space(x[:, None], 2)[:, 0]  # (B, H/2, W/2, 4C) -> (B, H, W, C)
     return keras.Model([features, motion], layers.Activation("tanh", dtype="float32")(x), name="frame_network")
 
 
@@ -208,9 +216,9 @@ def build_video_generator(config):
     motion = build_motion_network(config)([noise, kinds[:, 0]])
     motion = ops.take_along_axis(motion, index[..., None], axis=1)  # (B, T, motion_dim) -> (B, K, motion_dim)
     features = build_content_network(config)([content, kinds[:, 1]])
-    shift = layers.Dense(2 * config.num_groups, name="to_shift")(motion) * (
-        config.image_size / 8
-    )  # of the features' width a quarter
+    begin = "zeros" if config.is_styled else "glorot_uniform"
+    shift = layers.Dense(2 * config.num_groups, kernel_initializer=begin, name="to_shift")(motion)
+    shift = shift * (config.image_size / 8)  # in cells: a quarter of the features' width
     moved = Shift(config.num_groups)(features, shift)  # (B, h, w, F) -> (B, K, h, w, F)
     clip = PerFrame(build_frame_network(config))([moved, motion])
     return keras.Model([content, noise, kinds, index], clip, name="video_generator")

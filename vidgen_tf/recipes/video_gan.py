@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from .. import training
+from .. import training, zoo
 from ..datasets import load, pipeline
-from ..models.video_gan import VideoGAN, VideoGANConfig
+from ..models.video_gan import PerFrame, VideoGAN, VideoGANConfig
 from ..splits import training_clips
 from .recipe import Recipe
 
@@ -27,7 +27,7 @@ def clip_kinds(clips):
     return np.stack([states["expression"], np.zeros_like(states["expression"])], axis=1).astype(np.int32)
 
 
-def fit_video_gan(gan, clips, steps, generator=None, batch_size=32, learning_rate=5e-4, seed=0, **fit_options):
+def fit_video_gan(gan, clips, steps, generator=None, batch_size=32, learning_rate=5e-4, warmup_steps=0, seed=0, **fit_options):
     """Trains a video GAN with Adam; both learning rates fall to a tenth along a cosine.
 
     Args:
@@ -37,14 +37,19 @@ def fit_video_gan(gan, clips, steps, generator=None, batch_size=32, learning_rat
         generator: `keras.Model` like the GAN's generator, which gets the averaged weights, or None.
         batch_size: clips per step.
         learning_rate: float, the largest.
+        warmup_steps: int; the generator's learning rate rises from 0 over as many: a trained generator waits for discriminators
+            that know nothing yet.
         seed: non-negative int, order of the batches.
         **fit_options: checkpoint, callbacks and the other options of `training.fit`.
 
     Returns:
         The history of `training.fit`.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.1)
-    gan.compile(*(keras.optimizers.Adam(schedule, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
+    decay, warmup = steps - warmup_steps, {"warmup_target": learning_rate, "warmup_steps": warmup_steps}
+    schedules = [keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.1)] * 2
+    if warmup_steps:
+        schedules[1] = keras.optimizers.schedules.CosineDecay(0.0, decay, alpha=0.1, **warmup)
+    gan.compile(*(keras.optimizers.Adam(schedule, beta_1=0.0, beta_2=0.99) for schedule in schedules), jit_compile=True)
     kinds = clip_kinds(clips)
 
     def batches(first):
@@ -56,11 +61,27 @@ def fit_video_gan(gan, clips, steps, generator=None, batch_size=32, learning_rat
     return history
 
 
+def start_from_images(generator, image_generator):
+    """Gives a video generator the weights of an image generator: before it learns motion, it knows what pictures look like.
+
+    Args:
+        generator: `keras.Model` of `build_video_generator`, one kind of content, with resize-convolution.
+        image_generator: trained `keras.Model` of `build_dcgan_generator`, with the same filters and as many latents as contents.
+    """
+    *content, kernel, bias = image_generator.get_weights()
+    generator.get_layer("content_network").set_weights(content)
+    frame_network = next(layer.network for layer in generator.layers if isinstance(layer, PerFrame))
+    frame_network.get_layer("to_frame").set_weights([kernel, bias])
+
+
 def _train(recipe, model, steps, checkpoint):
     """Trains on clips of a data set, without held-out attribute combinations."""
     settings = dict(recipe.training)
     clips = training_clips(load(*recipe.dataset))
     gan = VideoGAN(recipe.config, settings.pop("discriminators"), seed=recipe.seed)
+    if "image_generator" in recipe.uses:
+        for generator in (gan.generator, gan.ema_generator):
+            start_from_images(generator, zoo.load(recipe.uses["image_generator"]))
     options = {"seed": recipe.seed, "checkpoint": checkpoint, "log_interval": LOG_INTERVAL} | settings
     return fit_video_gan(gan, clips, steps, model, **options)
 
@@ -85,14 +106,16 @@ RECIPES = [
         title="Video GAN: a drawn face, 64x64 RGB, with the expression asked for",
         model="VideoGenerator",
         config=VideoGANConfig(
+            content_dim=64,
             num_motions=5,
             num_groups=4,
             is_styled=True,
+            use_resize_conv=True,
             num_shown_frames=4,
             image_size=64,
             filters=(256, 128, 64, 32),
             frame_filters=(32, 32),
-            discriminator_filters=(32, 64, 128, 128),
+            discriminator_filters=(32, 64, 64, 128),
             channels=3,
         ),
         dataset=("faces", "train"),
@@ -102,6 +125,7 @@ RECIPES = [
         evaluation="video_gan",
         pipeline="video_gan",
         reference="faces",
-        training={"discriminators": ("image", "video"), "batch_size": 16, "learning_rate": 5e-4},
+        uses={"image_generator": "dcgan-faces"},
+        training={"discriminators": ("image", "video"), "batch_size": 16, "learning_rate": 5e-4, "warmup_steps": 200},
     ),
 ]
