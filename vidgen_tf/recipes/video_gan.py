@@ -119,7 +119,7 @@ RECIPES = [
             channels=3,
         ),
         dataset=("faces", "train"),
-        steps={"fast": 100, "full": 3000},
+        steps={"fast": 100, "full": 2000},
         seed=81,
         train=_train,
         evaluation="video_gan",
