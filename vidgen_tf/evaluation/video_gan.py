@@ -3,10 +3,11 @@
 import numpy as np
 
 from ..datasets import load
+from ..metrics.distribution import frechet_distance
 from ..pipelines.video_gan import balanced_kinds, generate_clips
 from ..worlds import faces
 from .copies import TrainingClips
-from .features import load_cached, predict_probabilities
+from .features import clip_features, load_cached, predict_probabilities
 from .protocol import evaluate
 from .spec import SPECS
 
@@ -142,6 +143,24 @@ def measure_clips(frames, kinds, dataset):
     if dataset == "digits":
         return found | {"digit_accuracy": 1.0 * (contents[:, 0, 0] == kinds[:, 1]), "speed": mean_speeds(frames)}
     return found | {"speed": np.abs(np.diff(frames.astype(np.float32), axis=1)).mean(axis=(1, 2, 3, 4))}
+
+
+def control_scores(model, dataset, count=NUM_CLIPS):
+    """What is compared between controls: `evaluate_video_gan` without the search for copies, which takes a minute.
+
+    Args:
+        model: `VideoGAN` or `VideoGenerator`.
+        dataset: str, "digits" or "faces".
+        count: int, of clips.
+
+    Returns:
+        dict of float: Fréchet distances to test clips, and what `measure_clips` measures.
+    """
+    kinds = balanced_kinds(model.config, count)
+    frames = generate_clips(model, kinds, seed=1)
+    features, real = (clip_features(clips, dataset) for clips in (frames, load(dataset, "test").frames))
+    scores = {f"{name}_frechet_distance": frechet_distance(features[name], real[name]) for name in features if name != "digit"}
+    return scores | {name: float(values.mean()) for name, values in measure_clips(frames, kinds, dataset).items()}
 
 
 def evaluate_video_gan(model, record):

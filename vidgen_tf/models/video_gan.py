@@ -31,9 +31,6 @@ class VideoGANConfig(Config):
     num_contents: int = 1  # kinds of content that can be asked for
     num_groups: int = 1  # of channels, each of which is moved by shifts of its own
     is_styled: bool = False  # whether motion codes also change how things look: residual blocks, which begin as the identity
-    use_resize_conv: bool = (
-        False  # the last layer resizes, then convolves, as chapter 04's; False: pixel shuffle, which is quicker
-    )
     num_frames: int = 16  # of a clip
     num_shown_frames: int = 5  # of a clip, those that a training step renders and shows the discriminators
     image_size: int = 32  # height and width of a frame, px; the content network may fill less of it, and leave room to move in
@@ -188,12 +185,8 @@ def build_frame_network(config):
             h = h * (1 + scale) + offset  # (B, F) -> (B, 1, 1, F): the same at all places
         h = layers.LeakyReLU(negative_slope=0.2)(h)
         x = x + h if config.is_styled else h
-    if config.use_resize_conv:
-        x = layers.UpSampling2D(interpolation="bilinear")(x)
-        x = layers.Conv2D(config.channels, 3, padding="same", name="to_frame")(x)
-    else:
-        x = layers.Conv2D(4 * config.channels, 3, padding="same", name="to_frame")(x)
-        x = depth_to_space(x[:, None], 2)[:, 0]  # (B, H/2, W/2, 4C) -> (B, H, W, C)
+    x = layers.Conv2D(4 * config.channels, 3, padding="same", name="to_frame")(x)
+    x = depth_to_space(x[:, None], 2)[:, 0]  # (B, H/2, W/2, 4C) -> (B, H, W, C)
     return keras.Model([features, motion], layers.Activation("tanh", dtype="float32")(x), name="frame_network")
 
 

@@ -65,10 +65,15 @@ def start_from_images(generator, image_generator):
     """Gives a video generator the weights of an image generator: before it learns motion, it knows what pictures look like.
 
     Args:
-        generator: `keras.Model` of `build_video_generator`, one kind of content, with resize-convolution.
-        image_generator: trained `keras.Model` of `build_dcgan_generator`, with the same filters and as many latents as contents.
+        generator: `keras.Model` of `build_video_generator`, with one kind of content.
+        image_generator: trained `keras.Model` of `build_dcgan_generator`, with the same filters and as many latents as contents;
+            its last layer resizes, then convolves.
     """
     *content, kernel, bias = image_generator.get_weights()
+    # Twice as large by bilinear interpolation, then 3 taps: a pixel of phase 0 or 1 is a mixture of 3 of the smaller picture's.
+    taps = np.float32([[[3, 1, 0], [1, 3, 0], [0, 3, 1]], [[1, 3, 0], [0, 3, 1], [0, 1, 3]]]) / 4  # (phase, tap, place)
+    kernel = np.einsum("pky,qlx,klfc->yxfpqc", taps, taps, kernel)  # (3, 3, F, C) -> (3, 3, F, 2, 2, C)
+    kernel, bias = kernel.reshape(3, 3, kernel.shape[2], -1), np.tile(bias, 4)
     generator.get_layer("content_network").set_weights(content)
     frame_network = next(layer.network for layer in generator.layers if isinstance(layer, PerFrame))
     frame_network.get_layer("to_frame").set_weights([kernel, bias])
@@ -110,7 +115,6 @@ RECIPES = [
             num_motions=5,
             num_groups=4,
             is_styled=True,
-            use_resize_conv=True,
             num_shown_frames=4,
             image_size=64,
             filters=(256, 128, 64, 32),
@@ -119,7 +123,7 @@ RECIPES = [
             channels=3,
         ),
         dataset=("faces", "train"),
-        steps={"fast": 100, "full": 3000},
+        steps={"fast": 100, "full": 1200},
         seed=81,
         train=_train,
         evaluation="video_gan",
