@@ -2,10 +2,11 @@
 
 from graders import GraderTests
 
-MATRIX = """    place = np.arange(len(line))
-    distance = place[:, None] - place - s
-    mixed = np.maximum(0, 1 - np.abs(distance)) @ line
-    return mixed, (np.sign(distance) * (np.abs(distance) < 1)) @ line
+MATRIX = """
+place = np.arange(len(line))
+distance = place[:, None] - place - s
+mixed = np.maximum(0, 1 - np.abs(distance)) @ line
+return mixed, (np.sign(distance) * (np.abs(distance) < 1)) @ line
 """
 RIGHT = [
     ("shift_line", MATRIX),
@@ -35,7 +36,12 @@ RIGHT = [
 ]
 
 WRONG = [
-    ("shift_line", "np.arange(len(line)) - n", "np.arange(len(line)) + n + 1", "to the right"),
+    (
+        "shift_line",
+        "rest * at(place - 1), at(place - 1) - at(place)",
+        "rest * at(place + 1), at(place + 1) - at(place)",
+        "to the right",
+    ),
     (
         "shift_line",
         "(1 - rest) * at(place) + rest * at(place - 1)",
@@ -54,7 +60,6 @@ WRONG = [
     ("count_lookalikes", "return len(clip)", "not only those that begin elsewhere"),
     ("count_lookalikes", "return int(np.prod(np.arange(1, len(clip) + 1)))", "equal frames change places"),
     ("count_lookalikes", "np.prod([np.prod(np.arange(1, n + 1)) for n in times])", "times.max()", "equal frames|each group"),
-    ("vgan_clip", "background[:, None]", "background[:, :, None]", "axis of time|still picture|operands"),
     ("vgan_clip", "mask * foreground + (1 - mask) * still", "(1 - mask) * foreground + mask * still", "where the mask is 1"),
     ("vgan_clip", "np.mean(np.abs(mask))", "np.sum(np.abs(mask))", "the price"),
     ("vgan_clip", "background[:, None]", "background[:1, None]", "its own still picture"),
@@ -63,8 +68,8 @@ WRONG = [
     (
         "difference_discriminator",
         "(frames[:, 1:] - frames[:, :-1]) / 2",
-        "ops.abs(frames[:, 1:] - frames[:, :-1]) / 2 + 0 * index[:, :1, None, None, None]",
-        "reverse|float",
+        "ops.abs(frames[:, 1:] - frames[:, :-1]) / 2",
+        "keep the sign",
     ),
     ("difference_discriminator", "(config.num_motions,)", "(1,)", "told the motion"),
     (
