@@ -334,7 +334,7 @@ def depth_to_space(patches, patch_size):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class Shift(layers.Layer):
-    """Moves features by any number of cells, each group of channels by its own; what comes in from outside is 0.
+    """Moves features by any number of cells, each group of channels by its own; from outside comes 0.
 
     A whole shift picks each row from another one. A shift in between mixes two rows: bilinear interpolation, written as a
     product of a matrix with the rows, and of another one with the columns.
@@ -391,7 +391,7 @@ class Shift(layers.Layer):
 
 
 def _interpolation(shift, size):
-    """Matrices `(..., size, size)` that move `size` numbers by shifts `(...)`: place i takes what stood at i - shift."""
+    """Matrices `(..., size, size)` that move `size` numbers by shifts `(...)`: i takes what stood at i - shift."""
     place = ops.arange(size, dtype=shift.dtype)
     distance = ops.abs(place[:, None] - place - shift[..., None, None])
     return ops.relu(1 - distance)

@@ -41,16 +41,18 @@ def build_video_discriminator(config):
     """
     frames, index, kinds = shown_inputs(config)
     size, depth = config.image_size, config.num_shown_frames * config.channels
-    stack = ops.reshape(ops.transpose(frames, (0, 2, 3, 1, 4)), (-1, size, size, depth))  # (B, K, H, W, C) -> (B, H, W, K*C)
-    times = ops.stack([index[:, 0], index[:, 1] - index[:, 0]], axis=-1)  # (B, 2), when they begin and how far apart they are
+    stack = ops.transpose(frames, (0, 2, 3, 1, 4))  # (B, K, H, W, C) -> (B, H, W, K, C)
+    stack = ops.reshape(stack, (-1, size, size, depth))  # -> (B, H, W, K*C)
+    times = ops.stack([index[:, 0], index[:, 1] - index[:, 0]], axis=-1)  # (B, 2), the first one and the distance
     times = ops.cast(times, stack.dtype) / config.num_frames
     planes = ops.ones_like(stack[..., :1]) * times[:, None, None]  # (B, H, W, 2)
-    logits = _rate(config, ops.concatenate([stack, planes], axis=-1), kinds, (config.num_motions, config.num_contents))
+    seen, numbers = ops.concatenate([stack, planes], axis=-1), (config.num_motions, config.num_contents)
+    logits = _rate(config, seen, kinds, numbers)
     return keras.Model([frames, index, kinds], logits[:, None], name="video_discriminator")
 
 
 def _rate(config, x, kinds, numbers):
-    """Logits `(B,)` of pictures `(B, H, W, C)`, asked for as kinds `(B, len(numbers))`: a projection discriminator.
+    """Logits `(B,)` of pictures, asked for as kinds `(B, len(numbers))`: a projection discriminator.
 
     References: Miyato and Koyama, 2018, "cGANs with projection discriminator".
     """

@@ -16,7 +16,7 @@ from .video_discriminators import DISCRIMINATORS, embedding_of, shown_inputs
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
 class VideoGANConfig(Config):
-    """Sizes of a video GAN; each entry of `filters` but the first doubles the size of the content network's features.
+    """Sizes of a video GAN; each entry of `filters` but the first doubles the size of the content's features.
 
     Raises:
         CourseError: a size that is no whole number or below 1, groups that don't divide the last entry of `filters`, no
@@ -30,10 +30,10 @@ class VideoGANConfig(Config):
     num_motions: int = 1  # kinds of motion that can be asked for
     num_contents: int = 1  # kinds of content that can be asked for
     num_groups: int = 1  # of channels, each of which is moved by shifts of its own
-    is_styled: bool = False  # whether motion codes also change how things look: residual blocks, which begin as the identity
+    is_styled: bool = False  # motion codes also change how things look, by residual blocks
     num_frames: int = 16  # of a clip
     num_shown_frames: int = 5  # of a clip, those that a training step renders and shows the discriminators
-    image_size: int = 32  # height and width of a frame, px; the content network may fill less of it, and leave room to move in
+    image_size: int = 32  # height and width of a frame, px; content may fill less of it
     filters: tuple[int, ...] = (128, 32)  # channels of the content network at 4x4, 8x8, ...
     frame_filters: tuple[int, ...] = (32,)  # of what makes a frame of content that was moved; the size stays
     discriminator_filters: tuple[int, ...] = (32, 64, 128)  # of both discriminators; each halves the size
@@ -45,16 +45,19 @@ class VideoGANConfig(Config):
         check_whole(1, **{"len(filters)": len(self.filters)})
         check_whole(2, num_shown_frames=self.num_shown_frames)
         if self.num_shown_frames > self.num_frames:
-            raise CourseError(f"Clips of {self.num_frames} frames can't show {self.num_shown_frames}: lower num_shown_frames.")
+            shown = self.num_shown_frames
+            raise CourseError(f"Clips of {self.num_frames} frames can't show {shown}: lower num_shown_frames.")
         if self.image_size % 4 or self.padding < 0:
             least = 4 * 2 ** len(self.filters)
-            raise CourseError(f"image_size must be a multiple of 4, {least} at least for these filters, got {self.image_size}.")
+            wanted = f"a multiple of 4, {least} at least for these filters"
+            raise CourseError(f"image_size must be {wanted}, got {self.image_size}.")
         if self.filters[-1] % self.num_groups:
-            raise CourseError(f"{self.filters[-1]} channels can't be cut into {self.num_groups} groups: change num_groups.")
+            cut = f"{self.filters[-1]} channels can't be cut into {self.num_groups} groups"
+            raise CourseError(f"{cut}: change num_groups.")
 
     @property
     def padding(self):
-        """int, cells of empty space on each side of the content, in a map of features half as high and wide as a frame."""
+        """int, cells of empty space on each side of the content; features are half as high and wide as a frame."""
         return self.image_size // 4 - 2 ** len(self.filters)
 
 
@@ -131,16 +134,17 @@ def build_motion_network(config):
     """
     noise = keras.Input((config.noise_dim,), name="noise")
     kind = keras.Input((), dtype="int32", name="kind")
-    asked = layers.Concatenate()([noise, embedding_of(config.num_motions, config.noise_dim)(kind)])  # (B, 2 * noise_dim)
+    asked = layers.Concatenate()([noise, embedding_of(config.num_motions, config.noise_dim)(kind)])
     state = layers.Dense(config.hidden_dim, activation="tanh")(asked)
     x = layers.RepeatVector(config.num_frames)(asked)  # (B, D) -> (B, T, D)
     time = ops.ones_like(x[..., :1]) * ops.linspace(-1.0, 1.0, config.num_frames)[:, None]
-    x = layers.GRU(config.hidden_dim, return_sequences=True)(ops.concatenate([x, time], axis=-1), initial_state=state)
+    x = ops.concatenate([x, time], axis=-1)
+    x = layers.GRU(config.hidden_dim, return_sequences=True)(x, initial_state=state)
     return keras.Model([noise, kind], layers.Dense(config.motion_dim)(x), name="motion_network")
 
 
 def build_content_network(config):
-    """Transposed convolutions from a content code to features, once for a clip, half as high and wide as a frame.
+    """Transposed convolutions from a content code to features half as high and wide as a frame, once for a clip.
 
     Args:
         config: `VideoGANConfig`.
@@ -158,9 +162,9 @@ def build_content_network(config):
     x = layers.Reshape((4, 4, first))(x)  # (B, 16 * F) -> (B, 4, 4, F)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     for filters in others:
-        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False)(x)  # (B, h, w, F) -> (B, 2h, 2w, filters)
+        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False)(x)  # -> (B, 2h, 2w, filters)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    x = layers.ZeroPadding2D(config.padding)(x)  # empty space, on which nothing can be drawn but what is moved there
+    x = layers.ZeroPadding2D(config.padding)(x)  # empty space: nothing is there but what is moved there
     return keras.Model([content, kind], x, name="content_network")
 
 
@@ -177,17 +181,20 @@ def build_frame_network(config):
     side = config.image_size // 2
     features = x = keras.Input((side, side, config.filters[-1]), name="features")
     motion = keras.Input((config.motion_dim,), name="motion")
+    begin = "zeros" if config.is_styled else "ones"
     for filters in config.frame_filters:
         h = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        h = layers.BatchNormalization(momentum=0.9, gamma_initializer="zeros" if config.is_styled else "ones")(h)
+        h = layers.BatchNormalization(momentum=0.9, gamma_initializer=begin)(h)
         if config.is_styled:
-            scale, offset = (layers.Dense(filters, kernel_initializer="zeros")(motion)[:, None, None] for _ in range(2))
+            styles = [layers.Dense(filters, kernel_initializer="zeros")(motion) for _ in range(2)]
+            scale, offset = (style[:, None, None] for style in styles)
             h = h * (1 + scale) + offset  # (B, F) -> (B, 1, 1, F): the same at all places
         h = layers.LeakyReLU(negative_slope=0.2)(h)
         x = x + h if config.is_styled else h
     x = layers.Conv2D(4 * config.channels, 3, padding="same", name="to_frame")(x)
     x = depth_to_space(x[:, None], 2)[:, 0]  # (B, H/2, W/2, 4C) -> (B, H, W, C)
-    return keras.Model([features, motion], layers.Activation("tanh", dtype="float32")(x), name="frame_network")
+    frame = layers.Activation("tanh", dtype="float32")(x)
+    return keras.Model([features, motion], frame, name="frame_network")
 
 
 def build_video_generator(config):
