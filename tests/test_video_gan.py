@@ -224,7 +224,7 @@ def test_a_generator_of_faces_begins_with_the_still_pictures_of_an_image_generat
 
 
 @pytest.mark.parametrize("change, said", [
-    ({"num_shown_frames": 8}, "Clips of 7 frames can't show 8"),
+    ({"num_shown_frames": 8}, "7 frames can't show 8"),
     ({"num_shown_frames": 1}, "at least 2"),
     ({"filters": ()}, r"len\(filters\)"),
     ({"image_size": 18}, "multiple of 4"),

@@ -391,7 +391,7 @@ class Shift(layers.Layer):
 
 
 def _interpolation(shift, size):
-    """Matrices `(..., size, size)` that move `size` numbers by shifts `(...)`: i takes what stood at i - shift."""
+    """Matrices `(..., size, size)` that move numbers by shifts `(...)`: i takes what stood at i - shift."""
     place = ops.arange(size, dtype=shift.dtype)
     distance = ops.abs(place[:, None] - place - shift[..., None, None])
     return ops.relu(1 - distance)

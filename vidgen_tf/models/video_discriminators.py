@@ -43,7 +43,7 @@ def build_video_discriminator(config):
     size, depth = config.image_size, config.num_shown_frames * config.channels
     stack = ops.transpose(frames, (0, 2, 3, 1, 4))  # (B, K, H, W, C) -> (B, H, W, K, C)
     stack = ops.reshape(stack, (-1, size, size, depth))  # -> (B, H, W, K*C)
-    times = ops.stack([index[:, 0], index[:, 1] - index[:, 0]], axis=-1)  # (B, 2), the first one and the distance
+    times = ops.stack([index[:, 0], index[:, 1] - index[:, 0]], axis=-1)  # (B, 2), begin and distance
     times = ops.cast(times, stack.dtype) / config.num_frames
     planes = ops.ones_like(stack[..., :1]) * times[:, None, None]  # (B, H, W, 2)
     seen, numbers = ops.concatenate([stack, planes], axis=-1), (config.num_motions, config.num_contents)

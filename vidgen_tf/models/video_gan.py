@@ -16,7 +16,7 @@ from .video_discriminators import DISCRIMINATORS, embedding_of, shown_inputs
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 @dataclasses.dataclass(frozen=True)
 class VideoGANConfig(Config):
-    """Sizes of a video GAN; each entry of `filters` but the first doubles the size of the content's features.
+    """Sizes of a video GAN; each entry of `filters` but the first doubles the size of the features.
 
     Raises:
         CourseError: a size that is no whole number or below 1, groups that don't divide the last entry of `filters`, no
@@ -46,7 +46,7 @@ class VideoGANConfig(Config):
         check_whole(2, num_shown_frames=self.num_shown_frames)
         if self.num_shown_frames > self.num_frames:
             shown = self.num_shown_frames
-            raise CourseError(f"Clips of {self.num_frames} frames can't show {shown}: lower num_shown_frames.")
+            raise CourseError(f"{self.num_frames} frames can't show {shown}: lower num_shown_frames.")
         if self.image_size % 4 or self.padding < 0:
             least = 4 * 2 ** len(self.filters)
             wanted = f"a multiple of 4, {least} at least for these filters"
@@ -57,7 +57,7 @@ class VideoGANConfig(Config):
 
     @property
     def padding(self):
-        """int, cells of empty space on each side of the content; features are half as high and wide as a frame."""
+        """int, cells of empty space on each side of the content; a cell of features is 2x2 pixels."""
         return self.image_size // 4 - 2 ** len(self.filters)
 
 
@@ -144,7 +144,7 @@ def build_motion_network(config):
 
 
 def build_content_network(config):
-    """Transposed convolutions from a content code to features half as high and wide as a frame, once for a clip.
+    """Transposed convolutions from a content code to features half as large as a frame, once for a clip.
 
     Args:
         config: `VideoGANConfig`.
@@ -162,7 +162,7 @@ def build_content_network(config):
     x = layers.Reshape((4, 4, first))(x)  # (B, 16 * F) -> (B, 4, 4, F)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     for filters in others:
-        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False)(x)  # -> (B, 2h, 2w, filters)
+        x = layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False)(x)  # -> (B, 2h, 2w, F)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     x = layers.ZeroPadding2D(config.padding)(x)  # empty space: nothing is there but what is moved there
     return keras.Model([content, kind], x, name="content_network")
