@@ -8,7 +8,7 @@ import pytest
 
 from vidgen_tf import datasets
 from vidgen_tf.errors import CourseError
-from vidgen_tf.experiments import diffusion, text_to_video
+from vidgen_tf.experiments import diffusion, text_to_video, video_gan
 from vidgen_tf.recipes import RECIPES
 from vidgen_tf.recipes import diffusion as diffusion_recipes
 from vidgen_tf.recipes import text_to_video as text_recipes
@@ -69,6 +69,29 @@ def test_a_variant_of_text_to_video_adds_what_its_name_says(dataset):
     lacks = {"digits": {"attribute_dropout": 0.0}, "shapes": {"num_scene_layers": 1, "frame_difference_weight": 0.0}}[dataset]
     assert lacks.items() <= dataclasses.asdict(variants[names[0]].config).items()
     assert last.training["learning_rate"] == diffusion_recipes.SHORT_RUN_LEARNING_RATE
+
+
+def test_a_variant_of_the_video_gan_is_trained_against_the_discriminators_that_its_name_says(monkeypatch, tmp_path):
+    """Neither trained nor measured here: each run gets its own recipe, its seed and as many steps, and its row has its scores."""
+    variants, runs = video_gan.variants(), []
+    changes = {"image alone": {"discriminators": ("image",)}, "video alone": {"discriminators": ("video",)}, "both": {}}
+    for name, recipe in variants.items():
+        assert differences(RECIPES["video-gan-digits"], recipe) == changes[name], name
+
+    def train(recipe, model, steps, checkpoint):
+        runs.append((recipe.training["discriminators"], recipe.seed, steps))
+
+    def scores(model, dataset):
+        return {"reference": dataset}
+
+    recipes = {name: dataclasses.replace(recipe, train=train) for name, recipe in variants.items()}
+    monkeypatch.setattr(video_gan, "variants", lambda: recipes)
+    monkeypatch.setattr(video_gan, "control_scores", scores)
+    rows = video_gan.run_ablation("digits", tmp_path / "rows.json", steps=7, seeds=(1, 2))
+    order = ("both", "image alone", "video alone")
+    assert [(row["variant"], row["seed"]) for row in rows] == [(name, seed) for name in order for seed in (1, 2)]
+    assert all(row["reference"] == "digits" for row in rows)
+    assert runs == [(recipes[name].training["discriminators"], seed, 7) for name in order for seed in (1, 2)]
 
 
 @pytest.fixture

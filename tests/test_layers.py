@@ -5,6 +5,7 @@ import hypothesis.strategies as st
 import keras
 import numpy as np
 import pytest
+import scipy.ndimage
 import tensorflow as tf
 
 from vidgen_tf import layers as L
@@ -269,6 +270,46 @@ def test_update_ema_is_the_closed_form(as_decay):
     np.testing.assert_array_equal(trained.get_weights()[0], history[-1][0].astype("float32"))
 
 
+# Shift
+
+FEATURES = RNG.normal(size=(2, 7, 9, 4)).astype("float32")
+SHIFTS = RNG.uniform(-3, 3, (2, 3, 4)).astype("float32")  # of 2 groups, at 3 times
+
+
+def test_a_shift_is_the_one_of_scipy():
+    moved = L.Shift(2)(FEATURES, SHIFTS).numpy()
+    assert moved.shape == (2, 3, 7, 9, 4)
+    for clip, time, channel in np.ndindex(2, 3, 4):
+        x, y = SHIFTS[clip, time, 2 * (channel // 2) :][:2]
+        padded = np.pad(FEATURES[clip, ..., channel], 1)  # 0 is what comes in from outside; SciPy's own border has no slope
+        expected = scipy.ndimage.shift(padded, (y, x), order=1, mode="constant", prefilter=False)[1:-1, 1:-1]
+        np.testing.assert_allclose(moved[clip, time, ..., channel], expected, atol=1e-5)
+
+
+def test_a_shift_of_0_is_the_identity_and_whole_shifts_lose_nothing():
+    moved = L.Shift(2)(FEATURES, 0 * SHIFTS).numpy()
+    np.testing.assert_array_equal(moved, np.repeat(FEATURES[:, None], 3, axis=1))
+    right = np.zeros((2, 1, 2), "float32") + np.float32([2, 0])
+    np.testing.assert_array_equal(L.Shift()(FEATURES, right)[:, 0, :, 2:], FEATURES[:, :, :-2])
+    assert not np.any(L.Shift()(FEATURES, right)[:, 0, :, :2]) and not np.any(L.Shift()(FEATURES, 9 * right))
+
+
+def test_the_gradient_of_a_shift_is_a_difference_quotient():
+    layer, shift = L.Shift(2), tf.Variable(SHIFTS)
+    weights = RNG.normal(size=(2, 3, 7, 9, 4)).astype("float32")
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(weights * layer(FEATURES, shift))
+    gradient, step = tape.gradient(total, shift).numpy(), 1e-3
+    assert np.abs(gradient).min() > 1e-3
+    for place in np.ndindex(2, 3, 4):
+        ends = []
+        for sign in (1, -1):
+            there = SHIFTS.copy()
+            there[place] += sign * step
+            ends.append(np.sum(weights.astype("float64") * layer(FEATURES, there)))
+        assert gradient[place] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=0.02, abs=0.02)
+
+
 # All layers
 
 CALLS = {
@@ -277,6 +318,7 @@ CALLS = {
     "AdaLNZero": (lambda **options: L.AdaLNZero(8, **options), (X, CONTEXT[:, :1])),
     "AdaLNZero, no gate": (lambda **options: L.AdaLNZero(8, has_gate=False, **options), (X, CONTEXT[:, :1])),
     "LatentNormalization": (lambda **options: L.LatentNormalization(8, **options), (X,)),
+    "Shift": (lambda **options: L.Shift(2, **options), (FEATURES, SHIFTS)),
     "RandomAffine": (lambda **options: L.RandomAffine(0.1, 0.05, seed=7, **options), (coordinates(8, 2),)),
 }
 

@@ -87,9 +87,11 @@ def arrays(outputs):
 
 GLO = glo.GLOConfig(latent_dim=3, hidden_dims=(8,), image_size=4, num_frames=4)
 MLP_GAN = gan.MLPGANConfig(latent_dim=4, hidden_dims=(8, 6), image_size=6)
+SMALL_LAYERS = {"filters": (4,), "frame_filters": (4,), "discriminator_filters": (4,), "feature_dim": 4}
 VIDEO_GAN = video_gans.VideoGANConfig(
-    content_dim=3, motion_dim=2, noise_dim=2, hidden_dim=4, num_classes=2, num_frames=4, filters=(4,), channels=1
+    3, noise_dim=2, motion_dim=2, hidden_dim=4, num_motions=2, num_frames=4, num_shown_frames=3, image_size=8, **SMALL_LAYERS
 )
+KINDS = np.int32([[0, 0], [1, 0], [1, 0], [0, 0]])
 FLOW_GAN = flow_gans.FlowGANConfig(8, 1, (4, 4), motion_dim=2, driving_size=4, encoder_filters=(3,), discriminator_filters=(4,))
 DCGAN = dcgan.DCGANConfig(latent_dim=4, filters=(6, 4))
 RNN = latent_rnn.LatentRNNConfig(latent_dim=3, hidden_dim=8, z_dim=2, gaussian_hidden_dim=5)
@@ -113,8 +115,8 @@ CASES = {
     "video_gan": Case(
         lambda: video_gans.VideoGAN(VIDEO_GAN, seed=2),
         floats(4, 4, 8, 8, 1),
-        np.array([0, 1, 1, 0]),
-        **ADVERSARIAL | {"inputs": [floats(4, 3), floats(4, 4, 2), np.array([0, 1, 1, 0]), np.array([[0, 2, 3]] * 4)]},
+        KINDS,
+        **ADVERSARIAL | {"inputs": [floats(4, 3), floats(4, 2), KINDS, np.int32([[0, 2, 3]] * 4)]},
     ),
     "flow_gan": Case(
         lambda: flow_gans.FlowGAN(FLOW_GAN, seed=2),

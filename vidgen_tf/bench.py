@@ -138,8 +138,7 @@ def step_flops(model, times=1):
     """The work of a training step for one item: a backward pass costs twice a forward one, or once to the images alone.
 
     Args:
-        model: built `keras.Model`, `vidgen_tf.models.gan.GAN`, `vidgen_tf.models.flow_gan.FlowGAN`,
-            `vidgen_tf.models.autoregressive.GPT` or `vidgen_tf.models.flow_matching.FlowMatching`.
+        model: built `keras.Model`, or one of the models `GAN`, `FlowGAN`, `VideoGAN`, `FlowNet`, `GPT` and `FlowMatching`.
         times: how often an item passes through the model, once for each of its frames where they are read one by one.
 
     Returns:
@@ -150,12 +149,15 @@ def step_flops(model, times=1):
     from .models.flow_matching import FlowMatching
     from .models.gan import GAN
     from .models.optical_flow import FlowNet, build_flow_network
+    from .models.video_gan import VideoGAN
 
     if isinstance(model, FlowNet):  # its own network takes any size, and so tells none
         return 3 * forward_flops(build_flow_network(model.config, FLOW_SIZE))
     if isinstance(model, FlowGAN):  # one generated batch for both; the discriminator as below, its first two passes once only
         penalty = 12 / model.config.penalty_stride if model.config.gamma else 0
         return 3 * forward_flops(model.generator) + (9 + penalty) * forward_flops(model.discriminator)
+    if isinstance(model, VideoGAN):
+        return _video_gan_flops(model)
     if isinstance(model, GPT):  # each kernel is used once a position
         return 3 * (model.config.condition_length + model.config.num_tokens) * forward_flops(model)
     if isinstance(model, FlowMatching):  # each kernel is used about once a frame, those of timesteps and tokens as well
@@ -166,6 +168,18 @@ def step_flops(model, times=1):
     # The generator runs twice and learns once; the discriminator runs on four batches, learns from two, passes a gradient on.
     # A penalty is a forward pass, one back to the images, and both of these back to the weights; for real and for generated ones.
     return 4 * generator + 9 * discriminator + (12 / model.penalty_stride * discriminator if model.gamma else 0)
+
+
+def _video_gan_flops(model):
+    """`step_flops` of a video GAN: content once for a clip, motion codes for all frames, the rest for those that are shown."""
+    config, nested = model.config, {layer.name: layer for layer in model.generator._flatten_layers()}
+    shown, frames = config.num_shown_frames, {"content_network": 1, "motion_network": config.num_frames}
+    generator = sum(times * forward_flops(nested[name]) for name, times in (frames | {"frame_network": shown}).items())
+    times = {"image": (shown + 1) // 2, "video": 1}
+    nested = {layer.name: layer for layer in model.discriminator.layers}
+    discriminators = sum(times[name] * forward_flops(nested[f"{name}_discriminator"]) for name in model.discriminators)
+    # Two batches forward, both back to the weights, one to the images, once each; the penalties as below.
+    return 3 * generator + (7 + (12 / model.penalty_stride if model.gamma else 0)) * discriminators
 
 
 def forward_flops(model):
@@ -301,6 +315,18 @@ def _flow_gan(batch):
     return model, pipeline(_noise(64, 4, 64, 64, 3), _noise(64, 4, 32, 32, 1), batch_size=batch)
 
 
+def _video_gan(batch):
+    import keras
+
+    from .datasets import pipeline
+    from .models.video_gan import VideoGAN
+    from .recipes import RECIPES
+
+    model = VideoGAN(RECIPES["video-gan-digits"].config)
+    model.compile(*(keras.optimizers.Adam(1e-3) for _ in range(2)), jit_compile=True)
+    return model, pipeline(_noise(512, 16, 32, 32, 1), np.zeros((512, 2), np.int32), batch_size=batch)
+
+
 def _convlstm(batch):
     return _predictor("convlstm-digits", batch)
 
@@ -368,6 +394,7 @@ MODELS = [
     ("VAE, 32x32 RGB", _vae, 64),
     ("optical flow network, 32x32 RGB", _flow_net, 32),
     ("flow-based GAN, 64x64 RGB", _flow_gan, 16),
+    ("video GAN, 5 frames of 32x32", _video_gan, 32),
     ("ConvLSTM, 19 frames of 64x64", _convlstm, 8),
     ("SimVP, 10 frames of 64x64", _simvp, 16),
     ("stochastic GRUs, 24 latents", _latent_svg, 64),

@@ -332,6 +332,71 @@ def depth_to_space(patches, patch_size):
     return ops.reshape(x, (-1, num_frames, height * patch_size, width * patch_size, depth // patch_size**2))
 
 
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class Shift(layers.Layer):
+    """Moves features by any number of cells, each group of channels by its own; from outside comes 0.
+
+    A whole shift picks each row from another one. A shift in between mixes two rows: bilinear interpolation, written as a
+    product of a matrix with the rows, and of another one with the columns.
+
+    Args:
+        num_groups: int, of channels; a divisor of F.
+        **options: of `keras.layers.Layer`.
+
+    Call arguments:
+        x: float `(B, H, W, F)`.
+        shift: float `(B, K, 2 * num_groups)`, (x, y) of each group in cells, K times.
+
+    Output shape:
+        `(B, K, H, W, F)`.
+
+    References:
+        Jaderberg, Simonyan, Zisserman and Kavukcuoglu, 2015, "Spatial transformer networks".
+    """
+
+    def __init__(self, num_groups=1, **options):
+        super().__init__(**options)
+        self.num_groups = num_groups
+
+    def call(self, x, shift):
+        """The features at each of K places."""
+        height, width, channels = x.shape[1:]
+        count, groups = ops.shape(shift)[1], self.num_groups
+        shift = ops.reshape(shift, (-1, count, groups, 2))  # (B, K, 2G) -> (B, K, G, 2)
+        columns, rows = (_interpolation(shift[..., i], size) for i, size in enumerate((width, height)))
+        x = ops.reshape(x, (-1, height, width, groups, channels // groups))
+        x = ops.einsum("bkgiy,byxgf->bkgixf", rows, x)  # (B, H, W, G, F/G) -> (B, K, G, H, W, F/G)
+        x = ops.einsum("bkgjx,bkgixf->bkijgf", columns, x)  # -> (B, K, H, W, G, F/G)
+        return ops.reshape(x, (-1, count, height, width, channels))
+
+    def compute_output_shape(self, x_shape, shift_shape):
+        """The shape of the output.
+
+        Args:
+            x_shape: tuple `(B, H, W, F)`.
+            shift_shape: tuple `(B, K, 2 * num_groups)`.
+
+        Returns:
+            tuple `(B, K, H, W, F)`.
+        """
+        return (*shift_shape[:2], *x_shape[1:])
+
+    def get_config(self):
+        """The constructor's arguments, as Keras writes them into a file.
+
+        Returns:
+            dict.
+        """
+        return super().get_config() | {"num_groups": self.num_groups}
+
+
+def _interpolation(shift, size):
+    """Matrices `(..., size, size)` that move numbers by shifts `(...)`: i takes what stood at i - shift."""
+    place = ops.arange(size, dtype=shift.dtype)
+    distance = ops.abs(place[:, None] - place - shift[..., None, None])
+    return ops.relu(1 - distance)
+
+
 def update_ema(ema_network, network, decay):
     """Moves an exponential moving average (EMA) of a network's weights one step towards the network.
 

@@ -14,7 +14,7 @@ def add_parser(commands):
     ablate = commands.add_parser(
         "ablate", help="an ablation study: variants of a recipe, trained and evaluated", allow_abbrev=False
     )
-    ablate.add_argument("name", choices=("diffusion", "text-to-video", "flow-gan"), help="whose ablation study")
+    ablate.add_argument("name", choices=("diffusion", "text-to-video", "video-gan", "flow-gan"), help="whose ablation study")
     ablate.add_argument("--dataset", choices=("digits", "shapes", "faces"), help="(default: digits, of flow-gan faces)")
     ablate.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     where = f"where rows wait until all are there (default: {TRAINED})"
@@ -25,14 +25,15 @@ def add_parser(commands):
 
 def _ablate(options):
     from .. import zoo
-    from ..experiments import diffusion, flow_gan, text_to_video
+    from ..experiments import diffusion, flow_gan, text_to_video, video_gan
     from ..files import check_writable
     from ..recipes import RECIPES, run
 
     dataset = options.dataset or ("faces" if options.name == "flow-gan" else "digits")
-    if (dataset == "faces") != (options.name == "flow-gan"):
+    known = {"flow-gan": ("faces",), "video-gan": ("digits",)}
+    if dataset not in known.get(options.name, ("digits", "shapes")):
         raise CourseError(f"There is no ablation study of {options.name} on {dataset}.")
-    module = {"diffusion": diffusion, "text-to-video": text_to_video, "flow-gan": flow_gan}[options.name]
+    module = {"diffusion": diffusion, "text-to-video": text_to_video, "video-gan": video_gan, "flow-gan": flow_gan}[options.name]
     begun, name = run.provenance(), f"{options.name}-ablation-{dataset}"
     path = check_writable(options.output_dir) / f"{name}.json"
     if not options.resume:

@@ -11,6 +11,7 @@ from .latents import evaluate_autoencoder
 from .motion import evaluate_flow, evaluate_motion_transfer
 from .rollouts import evaluate_latent_model, evaluate_predictor
 from .video import evaluate_text_to_video, evaluate_video
+from .video_gan import evaluate_video_gan
 
 
 def evaluate_classifier(labelled, model, record):
@@ -33,6 +34,7 @@ EVALUATIONS = {name: functools.partial(evaluate_classifier, labelled) for name, 
     "digit_images": evaluate_generator,
     "face_images": evaluate_generator,
     "autoencoder": evaluate_autoencoder,
+    "video_gan": evaluate_video_gan,
     "optical_flow": evaluate_flow,
     "motion_transfer": evaluate_motion_transfer,
     "prediction": evaluate_predictor,

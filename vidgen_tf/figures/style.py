@@ -42,6 +42,7 @@ WEIGHTS = {
     "mlp-gan": "gan",
     "dcgan": "gan",
     "flow-gan": "gan",
+    "video-gan": "gan",
     "latent-gru": "rnn",
     "svg": "rnn",
 }  # shipped name -> family

@@ -7,12 +7,14 @@ from .images import decoder_interpolation, generator_interpolation, glo_interpol
 from .prediction import frame_prediction, latent_rollout
 from .text_to_video import text_to_video_samples
 from .video import video_samples
+from .video_gan import video_gan_samples
 
 # Name in a record -> function (model, record, count, seed) -> list of `Clip`.
 PIPELINES = {
     "glo_interpolation": glo_interpolation,
     "generator_interpolation": generator_interpolation,
     "decoder_interpolation": decoder_interpolation,
+    "video_gan": video_gan_samples,
     "motion_transfer": motion_transfer,
     "frame_prediction": frame_prediction,
     "latent_rollout": latent_rollout,

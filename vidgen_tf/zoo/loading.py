@@ -14,6 +14,7 @@ from ..models.optical_flow import FlowNet, FlowNetConfig
 from ..models.simvp import SimVPConfig, build_simvp
 from ..models.vae import VAE, VAEConfig
 from ..models.video_classifier import VideoClassifierConfig, build_video_classifier
+from ..models.video_gan import VideoGANConfig, VideoGenerator
 from ..models.video_tokenizer import VideoTokenizer, VideoTokenizerConfig
 
 # Name in a record -> the class of its configuration, and a function from the configuration and a seed to the model.
@@ -23,6 +24,7 @@ MODELS = {
     "DCGANGenerator": (DCGANConfig, lambda config, seed: build_dcgan_generator(config)),
     "FlowNet": (FlowNetConfig, lambda config, seed: FlowNet(config)),
     "FlowGenerator": (FlowGANConfig, lambda config, seed: build_flow_generator(config)),
+    "VideoGenerator": (VideoGANConfig, lambda config, seed: VideoGenerator(config)),
     "VAE": (VAEConfig, VAE),
     "ConvLSTM": (ConvLSTMConfig, lambda config, seed: ConvLSTM(config)),
     "SimVP": (SimVPConfig, lambda config, seed: build_simvp(config)),
