@@ -123,7 +123,7 @@ RECIPES = [
             channels=3,
         ),
         dataset=("faces", "train"),
-        steps={"fast": 100, "full": 2000},
+        steps={"fast": 100, "full": 1400},
         seed=81,
         train=_train,
         evaluation="video_gan",
