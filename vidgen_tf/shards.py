@@ -209,7 +209,7 @@ class _Reader:
             data = self._read(number)
             if data is not None:
                 return _parsed(data, self.shape)
-            shard = int(np.searchsorted(self.first, number, "right")) - 1
+            shard = self._shard_of(number)
             name, record = self.folder / self.shards[shard]["file"], number - int(self.first[shard])
             if on_corrupt == "stop":
                 raise CourseError(f"{name} is damaged at record {record}: copy it again, or train with on_corrupt='skip'.")
@@ -218,9 +218,13 @@ class _Reader:
                 print(f"note: {name} is damaged at record {record}: its damaged clips are skipped.", file=sys.stderr)
         raise CourseError(f"All clips in {self.folder} are damaged.")
 
+    def _shard_of(self, number):
+        """The number of the shard that holds a clip."""
+        return int(np.searchsorted(self.first, number, "right")) - 1
+
     def _read(self, number):
         """A record's data, or None where they aren't what the checksum says."""
-        shard = int(np.searchsorted(self.first, number, "right")) - 1
+        shard = self._shard_of(number)
         base = self.ends[self.first[shard] - 1] if shard else 0  # bytes of the shards before
         length = int(self.lengths[number])
         start = int(self.ends[number] - base) - length - FOOTER

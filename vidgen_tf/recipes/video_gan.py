@@ -85,8 +85,8 @@ def _train(recipe, model, steps, checkpoint):
     clips = training_clips(load(*recipe.dataset))
     gan = VideoGAN(recipe.config, settings.pop("discriminators"), seed=recipe.seed)
     if "image_generator" in recipe.uses:
-        for generator in (gan.generator, gan.ema_generator):
-            start_from_images(generator, zoo.load(recipe.uses["image_generator"]))
+        start_from_images(gan.generator, zoo.load(recipe.uses["image_generator"]))
+        gan.ema_generator.set_weights(gan.generator.get_weights())
     options = {"seed": recipe.seed, "checkpoint": checkpoint, "log_interval": LOG_INTERVAL} | settings
     return fit_video_gan(gan, clips, steps, model, **options)
 
