@@ -182,7 +182,7 @@ def test_too_little_disk_space_is_said_before_anything_is_installed(folder):
     little = "import shutil, types\nshutil.disk_usage = lambda path: types.SimpleNamespace(free=1.2e9)\n"
     (folder.tools / "sitecustomize.py").write_text(little)
     full = folder.call("run", "99", PYTHONPATH=str(folder.tools))
-    one_sentence(full.err, "1.2 GB free", "4 GB needed", "Free some")
+    one_sentence(full.err, "1.2 GB free", "5 GB needed", "Free some")
     assert full.returncode == 1 and not folder.venv.exists()
 
 

@@ -9,10 +9,23 @@ import pytest
 from vidgen_tf import datasets, splits
 from vidgen_tf.evaluation import labels
 from vidgen_tf.pipelines import scene_layers
-from vidgen_tf.recipes import RECIPES, autoregressive, classifiers, diffusion, flow, gan, glo, latent_rnn, text_to_video, vae
+from vidgen_tf.recipes import (
+    RECIPES,
+    autoregressive,
+    classifiers,
+    diffusion,
+    flow,
+    gan,
+    glo,
+    latent_rnn,
+    text_to_video,
+    vae,
+    video_gan,
+)
 from vidgen_tf.worlds import LabelledClips
 
-MODULES = (autoregressive, classifiers, diffusion, flow, gan, glo, labels, latent_rnn, scene_layers, text_to_video, vae)
+LEARNERS = (autoregressive, classifiers, diffusion, flow, gan, glo, latent_rnn, text_to_video, vae, video_gan)
+MODULES = (*LEARNERS, labels, scene_layers)
 SINGLE_FRAMES = {  # a frame of a digit shows none of its motions
     "vae-digits",
     "vae-digits-low-beta",
