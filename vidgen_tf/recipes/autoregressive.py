@@ -118,7 +118,7 @@ _TOKENIZER = Recipe(
     model="VideoTokenizer",
     config=VideoTokenizerConfig(),
     dataset=("digits", "train"),
-    steps={"fast": 800, "full": 9000},
+    steps={"fast": 800, "full": 20000},
     seed=11,
     train=_train_tokenizer,
     evaluation="video_tokenizer",
@@ -132,7 +132,7 @@ _GPT = Recipe(
     model="GPT",
     config=GPTConfig(num_condition_ids=CONDITION_IDS["digits"], condition_length=CONDITION_LENGTHS["digits"]),
     dataset=("digits", "train"),
-    steps={"fast": 400, "full": 3000},
+    steps={"fast": 400, "full": 4500},
     seed=11,
     train=_train_gpt,
     evaluation="autoregressive",
@@ -140,7 +140,7 @@ _GPT = Recipe(
     reference="digits",
     uses={"tokenizer": "video-tokenizer-digits"},
     sampling={"temperature": 0.3},
-    training={"num_extra_clips": 4000},
+    training={"num_extra_clips": 4000, "learning_rate": 4e-3},
 )
 RECIPES = [
     _TOKENIZER,
