@@ -118,10 +118,12 @@ def test_a_tokenizer_is_trained_on_such_examples(monkeypatch):
     assert fed["steps"] == 30 and recipe.training.items() <= fed.items()
 
 
-def test_a_short_training_lowers_the_bits(pair, monkeypatch):
+@pytest.mark.parametrize("optimizer", recipes.OPTIMIZERS)
+def test_a_short_training_lowers_the_bits(pair, monkeypatch, optimizer):
     monkeypatch.setattr(recipes, "load", lambda name: datasets.load(name, "train", 60))
-    examples = recipes.training_set("digits", pair[1])
-    history = recipes.fit_gpt(pair[0], examples, 60, batch_size=16, log_interval=10, learning_rate=1e-2)
+    examples, model = recipes.training_set("digits", pair[1]), GPT(pair[0].config)
+    options = {"optimizer": optimizer, "batch_size": 16, "log_interval": 10, "learning_rate": 1e-2}
+    history = recipes.fit_gpt(model, examples, 60, **options)
     assert history["bits_per_token"][-1] < history["bits_per_token"][0]
 
 
