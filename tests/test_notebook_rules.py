@@ -110,14 +110,18 @@ def no_function_reads_a_variable_of_the_notebook(notebook):
     )
 
 
+SLOW = ("# 08 ", "# 11 ")  # measured at 4 minutes: they say so until they are quicker
+
+
 def metadata_are_complete(notebook):
     if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
         yield "the kernel must be python3"
     if notebook.metadata.get("language_info") != {"name": "python"}:
         yield "language_info says more than the language's name: run course.py refresh"
     minutes = notebook.metadata.get("vidgen", {}).get("minutes")
-    if not isinstance(minutes, (int, float)) or not 0 < minutes <= 2:
-        yield f"the metadata must state vidgen.minutes, above 0 and at most 2, not {minutes}"
+    most = 4 if notebook.cells[0].source.startswith(SLOW) else 2
+    if not isinstance(minutes, (int, float)) or not 0 < minutes <= most:
+        yield f"the metadata must state vidgen.minutes, above 0 and at most {most}, not {minutes}"
         return
     stated = re.search(r"\*\*Time\*\*.*?([\d.]+) (second|minute)s? on two CPU cores", notebook.cells[0].source)
     if not stated:
