@@ -9,11 +9,10 @@ random numbers are JAX' own, so the weights are other ones. It needs JAX beside 
 import argparse
 import dataclasses
 import math
+import sys
 import time
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
 from keras import ops
@@ -25,6 +24,12 @@ from vidgen_tf.recipes import RECIPES
 from vidgen_tf.recipes.video_gan import clip_kinds, start_from_images
 from vidgen_tf.splits import training_clips
 from vidgen_tf.zoo.weights import write_weights
+
+try:
+    import jax
+    import jax.numpy as jnp
+except ModuleNotFoundError:
+    sys.exit("This script needs JAX beside the course's environment: pip install jax, or jax[cuda13] for a graphics card.")
 
 CHUNK = 50  # steps that are compiled into one program
 
