@@ -381,7 +381,7 @@ def _refuse_second(log):
 
 
 CAUSES = (
-    ("No space left|not enough space|quota exceeded", "the disk is full: free about 5 GB"),
+    ("No space left|not enough space|quota exceeded", "the disk is full: free about {} GB".format(DISK_GB)),
     (
         "dns error|name resolution|getaddrinfo|NewConnectionError|unreachable|error sending request|timed out|ProxyError",
         "the package index can't be reached: check the network, and the proxy where there is one",

@@ -17,11 +17,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from vidgen_tf import zoo
 from vidgen_tf.datasets import load
 from vidgen_tf.models import video_gan
 from vidgen_tf.recipes import RECIPES
-from vidgen_tf.recipes.video_gan import clip_kinds, start_from_images
+from vidgen_tf.recipes.video_gan import build_gan, build_optimizers, clip_kinds
 from vidgen_tf.splits import training_clips
 from vidgen_tf.zoo.weights import write_weights
 
@@ -40,14 +39,6 @@ def gradient_penalty(discriminator, frames):
     return ops.mean(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
 
 
-def learning_rates(options, steps):
-    """Those of the discriminators and of the generator at each step, (steps, 2), as in `fit_video_gan`."""
-    warmup, step = options.get("warmup_steps", 0), np.arange(steps)
-    falling = [0.55 + 0.45 * np.cos(np.pi * np.clip((step - w) / (steps - w), 0, 1)) for w in (0, warmup)]
-    falling[1] = np.where(step < warmup, step / max(warmup, 1), falling[1])
-    return np.float32(options["learning_rate"] * np.stack(falling, axis=1))
-
-
 def batches(length, batch_size, steps, seed):
     """Which clips each step is shown, int32 (steps, batch_size): epoch after epoch, each in an order of its own."""
     rng, per_epoch = np.random.default_rng(seed), length // batch_size
@@ -58,13 +49,12 @@ def batches(length, batch_size, steps, seed):
 class Trainer:
     """The state of a training, as a tuple of arrays, and the function from one state to the next."""
 
-    def __init__(self, gan):
-        self.gan, weights = gan, gan.generator.weights
+    def __init__(self, gan, optimizers):
+        self.gan, self.optimizers, weights = gan, optimizers, gan.generator.weights
         self.weights, self.critic = weights, gan.discriminator.trainable_variables
         self.trained = [i for i, weight in enumerate(weights) if weight.trainable]
         self.counted = [i for i, weight in enumerate(weights) if not weight.trainable]  # means and variances of batches
         self.seed = gan.seed_generator.state
-        self.optimizers = [keras.optimizers.Adam(beta_1=0.0, beta_2=0.99) for _ in range(2)]
         self.optimizers[0].build(self.critic)
         self.optimizers[1].build([weights[i] for i in self.trained])
 
@@ -89,10 +79,9 @@ class Trainer:
             changed = [scope.get_current_value(self.weights[i]) for i in self.counted], scope.get_current_value(self.seed)
         return (d_loss, g_loss), changed
 
-    def step(self, state, rows, rates, clips, kinds):
+    def step(self, state, rows, clips, kinds):
         """One step of the discriminators and one of the generator."""
         critic, weights, average, *slots, seed = state
-        slots = [[count, rate, *others] for (count, _, *others), rate in zip(slots, rates)]
         trained = [weights[i] for i in self.trained]
         batch = clips[rows].astype("float32") / 127.5 - 1, kinds[rows]
         losses, pull_back, (counted, seed) = jax.vjp(
@@ -110,30 +99,22 @@ class Trainer:
 
 def train(recipe, steps):
     """A `VideoGAN` after a training of some steps."""
-    options = dict(recipe.training)
+    options = recipe.training
     keras.utils.set_random_seed(recipe.seed)
-    gan = video_gan.VideoGAN(recipe.config, options["discriminators"], seed=recipe.seed)
-    if "image_generator" in recipe.uses:
-        start_from_images(gan.generator, zoo.load(recipe.uses["image_generator"]))
-        gan.ema_generator.set_weights(gan.generator.get_weights())
-    clips = training_clips(load(*recipe.dataset))
-    trainer = Trainer(gan)
-    rows, rates = batches(len(clips), options["batch_size"], steps, recipe.seed), learning_rates(options, steps)
+    gan, clips = build_gan(recipe), training_clips(load(*recipe.dataset))
+    trainer = Trainer(gan, build_optimizers(steps, options["learning_rate"], options.get("warmup_steps", 0)))
+    rows = batches(len(clips), options["batch_size"], steps, recipe.seed)
     frames, kinds = jnp.asarray(clips.frames), jnp.asarray(clip_kinds(clips))
 
     @jax.jit
-    def run(state, rows, rates, frames, kinds):
-        return jax.lax.scan(lambda state, x: trainer.step(state, *x, frames, kinds), state, (rows, rates))
+    def run(state, rows, frames, kinds):
+        return jax.lax.scan(lambda state, some: trainer.step(state, some, frames, kinds), state, rows)
 
     state, begun = trainer.begin(), time.perf_counter()
     for first in range(0, steps, CHUNK):
-        part = slice(first, first + CHUNK)
-        state, losses = run(state, rows[part], rates[part], frames, kinds)
+        state, losses = run(state, rows[first : first + CHUNK], frames, kinds)
         (d_loss, g_loss), seconds = np.mean(losses, axis=0), time.perf_counter() - begun
-        print(
-            f"{first + len(losses)}/{steps} d_loss {d_loss:.3f} g_loss {g_loss:.3f} {seconds:.0f} s",
-            flush=True,
-        )
+        print(f"{first + len(losses)}/{steps} d_loss {d_loss:.3f} g_loss {g_loss:.3f} {seconds:.0f} s", flush=True)
     gan.ema_generator.set_weights(state[2])
     return gan
 

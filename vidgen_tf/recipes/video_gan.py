@@ -27,8 +27,27 @@ def clip_kinds(clips):
     return np.stack([states["expression"], np.zeros_like(states["expression"])], axis=1).astype(np.int32)
 
 
+def build_optimizers(steps, learning_rate, warmup_steps=0):
+    """Adam for both sides of a video GAN; the learning rates fall to a tenth along a cosine.
+
+    Args:
+        steps: int, training steps in all.
+        learning_rate: float, the largest.
+        warmup_steps: int; the generator's learning rate rises from 0 over as many: a trained generator waits for discriminators
+            that know nothing yet.
+
+    Returns:
+        list of two `keras.optimizers.Adam`: the discriminators', the generator's.
+    """
+    decay, warmup = steps - warmup_steps, {"warmup_target": learning_rate, "warmup_steps": warmup_steps}
+    schedules = [keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.1)] * 2
+    if warmup_steps:
+        schedules[1] = keras.optimizers.schedules.CosineDecay(0.0, decay, alpha=0.1, **warmup)
+    return [keras.optimizers.Adam(schedule, beta_1=0.0, beta_2=0.99) for schedule in schedules]
+
+
 def fit_video_gan(gan, clips, steps, generator=None, batch_size=32, learning_rate=5e-4, warmup_steps=0, seed=0, **fit_options):
-    """Trains a video GAN with Adam; both learning rates fall to a tenth along a cosine.
+    """Trains a video GAN with the optimizers of `build_optimizers`.
 
     Args:
         gan: `VideoGAN`.
@@ -36,20 +55,14 @@ def fit_video_gan(gan, clips, steps, generator=None, batch_size=32, learning_rat
         steps: training steps in all.
         generator: `keras.Model` like the GAN's generator, which gets the averaged weights, or None.
         batch_size: clips per step.
-        learning_rate: float, the largest.
-        warmup_steps: int; the generator's learning rate rises from 0 over as many: a trained generator waits for discriminators
-            that know nothing yet.
+        learning_rate, warmup_steps: of `build_optimizers`.
         seed: non-negative int, order of the batches.
         **fit_options: checkpoint, callbacks and the other options of `training.fit`.
 
     Returns:
         The history of `training.fit`.
     """
-    decay, warmup = steps - warmup_steps, {"warmup_target": learning_rate, "warmup_steps": warmup_steps}
-    schedules = [keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.1)] * 2
-    if warmup_steps:
-        schedules[1] = keras.optimizers.schedules.CosineDecay(0.0, decay, alpha=0.1, **warmup)
-    gan.compile(*(keras.optimizers.Adam(schedule, beta_1=0.0, beta_2=0.99) for schedule in schedules), jit_compile=True)
+    gan.compile(*build_optimizers(steps, learning_rate, warmup_steps), jit_compile=True)
     kinds = clip_kinds(clips)
 
     def batches(first):
@@ -79,14 +92,26 @@ def start_from_images(generator, image_generator):
     frame_network.get_layer("to_frame").set_weights([kernel, bias])
 
 
-def _train(recipe, model, steps, checkpoint):
-    """Trains on clips of a data set, without held-out attribute combinations."""
-    settings = dict(recipe.training)
-    clips = training_clips(load(*recipe.dataset))
-    gan = VideoGAN(recipe.config, settings.pop("discriminators"), seed=recipe.seed)
+def build_gan(recipe):
+    """The video GAN of a recipe before its training, which may begin with the weights of an image generator.
+
+    Args:
+        recipe: `Recipe`.
+
+    Returns:
+        `VideoGAN`.
+    """
+    gan = VideoGAN(recipe.config, recipe.training["discriminators"], seed=recipe.seed)
     if "image_generator" in recipe.uses:
         start_from_images(gan.generator, zoo.load(recipe.uses["image_generator"]))
         gan.ema_generator.set_weights(gan.generator.get_weights())
+    return gan
+
+
+def _train(recipe, model, steps, checkpoint):
+    """Trains on clips of a data set, without held-out attribute combinations."""
+    clips, gan = training_clips(load(*recipe.dataset)), build_gan(recipe)
+    settings = {key: value for key, value in recipe.training.items() if key != "discriminators"}
     options = {"seed": recipe.seed, "checkpoint": checkpoint, "log_interval": LOG_INTERVAL} | settings
     return fit_video_gan(gan, clips, steps, model, **options)
 
