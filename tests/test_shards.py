@@ -68,14 +68,14 @@ def test_a_resumed_reader_goes_on_with_the_same_batches(folder):
 
 
 def test_workers_read_the_rows_of_one_batch_and_no_others(folder, monkeypatch):
-    read = []
-    reader = shards._Reader._read
-    monkeypatch.setattr(shards._Reader, "_read", lambda self, number: read.append(number) or reader(self, number))
-    parts = [numbers(clips_of(folder).for_worker(3, i, 4), 2) for i in range(4)]
-    count = collections.Counter(read)
-    whole = numbers(clips_of(folder)(3), 2)
-    assert [list(itertools.chain(*(part[step] for part in parts))) for step in range(2)] == whole
-    assert all(count[number] == 1 for number in whole[0]), "each clip of the batch was read by one worker"
+    reads = collections.defaultdict(list)
+    read = shards._Reader._read
+    monkeypatch.setattr(shards._Reader, "_read", lambda self, number: reads[id(self)].append(number) or read(self, number))
+    workers = [clips_of(folder) for _ in range(4)]
+    parts = [numbers(clips.for_worker(3, i, 4), 2) for i, clips in enumerate(workers)]
+    assert [list(itertools.chain(*(part[step] for part in parts))) for step in range(2)] == numbers(clips_of(folder)(3), 2)
+    for clips, part in zip(workers, parts):
+        assert reads[id(clips._reader)][:4] == [*itertools.chain(*part)], "a worker reads its own rows, ahead in their order"
     with pytest.raises(CourseError, match="batch of 8 can't be divided among 3 workers"):
         clips_of(folder).for_worker(0, 0, 3)
 
