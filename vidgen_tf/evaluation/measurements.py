@@ -79,8 +79,8 @@ def distribution_scores(features, real_features, clusters=None):
     """How far the distribution of clips is from that of real ones.
 
     Args:
-        features: dict of `clip_features`.
-        real_features: dict of `clip_features` of real clips.
+        features: dict of `clip_features`, or of one kind of them.
+        real_features: dict of `clip_features` of real clips, of the same kinds at least.
         clusters: as above.
 
     Returns:
@@ -89,7 +89,7 @@ def distribution_scores(features, real_features, clusters=None):
     kinds = [kind for kind in ("frame", "video") if kind in features]
     if not kinds:
         return {}
-    found, count = {}, len(features["frame"])
+    found, count = {}, len(features[kinds[0]])
     for kind in kinds:
         made, real = features[kind], real_features[kind]
         for name, distance in {"frechet": frechet_distance, "kernel": kernel_distance}.items():

@@ -98,9 +98,8 @@ def kernel_distance(features_a, features_b):
         Bińkowski, Sutherland, Arbel and Gretton, 2018, "Demystifying MMD GANs".
     """
     a, b = _checked(features_a, features_b, 1, "A kernel distance compares features (n, d) and (m, d), n and m above 1")
-    within = [(x @ x.T / x.shape[1] + 1) ** 3 for x in (a, b)]
-    means = [(kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)) for kernel in within]
-    return float(sum(means) - 2 * ((a @ b.T / a.shape[1] + 1) ** 3).mean())
+    means = [(kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)) for kernel in (_kernel(a, a), _kernel(b, b))]
+    return float(sum(means) - 2 * _kernel(a, b).mean())
 
 
 def precision_recall(real_features, generated_features, num_neighbours=3):
@@ -176,6 +175,12 @@ def density_coverage(real_features, generated_features, num_neighbours=5):
     real, generated = _checked(real_features, generated_features, num_neighbours, message)
     within = cdist(generated, real) < _radii(real, num_neighbours)
     return float(within.sum(axis=1).mean() / num_neighbours), float(within.any(axis=0).mean())
+
+
+def _kernel(a, b):
+    """`k(x, y)` of all rows x of `(n, D)` and y of `(m, D)`, `(n, m)`; NumPy's `** 3` takes ten times as long as two products."""
+    x = a @ b.T / a.shape[1] + 1
+    return x * x * x
 
 
 def _radii(points, num_neighbours):
