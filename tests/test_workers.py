@@ -156,7 +156,7 @@ def assert_equal_weights(folder, other, names):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """A folder with the weights of models that one process trained."""
-    return train_here(tmp_path_factory.mktemp("alone"), 20, *MODELS)
+    return train_here(tmp_path_factory.mktemp("alone"), 10, *MODELS)
 
 
 def train_here(folder, steps, *names):
@@ -171,7 +171,7 @@ def train_here(folder, steps, *names):
 @pytest.mark.timeout(900)
 def test_two_workers_end_with_the_weights_of_one_process(alone, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(ROOT)
-    launch.launch([tmp_path, "20", *MODELS], 2, tmp_path, TRAIN)
+    launch.launch([tmp_path, "10", *MODELS], 2, tmp_path, TRAIN)
     assert_equal_weights(alone, tmp_path, MODELS)
     chief = re.findall(r"^(\w+) (\d+) loss", capfd.readouterr().out, re.MULTILINE)
     other = re.findall(r"^(\w+) (\d+) loss", (tmp_path / "worker-1.log").read_text(), re.MULTILINE)
