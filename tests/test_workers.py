@@ -232,7 +232,7 @@ def launch_and_kill(folder, index, steps, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_killed_worker_stops_the_others_and_a_resumed_run_ends_the_same(alone, tmp_path, monkeypatch, capfd):
+def test_a_killed_worker_stops_the_others_and_a_resumed_run_ends_the_same(tmp_path, monkeypatch, capfd):
     error, seconds = launch_and_kill(tmp_path, 1, 100_000, monkeypatch)
     assert isinstance(error, SystemExit) and seconds < 60
     said = capfd.readouterr().err
