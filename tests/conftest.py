@@ -11,10 +11,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # beside other processes, more threads 
         os.environ.setdefault(library, "1")
 
 
+gc.disable()  # until all is imported: that makes half a million objects, and all of them stay
+
+
 def pytest_collection_finish():
-    """What has been imported by now stays: half a million objects that no garbage collection need go through again."""
+    """From here on garbage is collected, and what was imported isn't gone through again each time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
