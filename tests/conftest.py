@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import gc
 import os
 import signal
 
@@ -8,6 +9,16 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # beside other processes, more threads than cores would wait for each other
     for library in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(library, "1")
+
+
+gc.disable()  # until all is imported: that makes half a million objects, and all of them stay
+
+
+def pytest_collection_finish():
+    """From here on garbage is collected, and what was imported isn't gone through again each time."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from vidgen_tf.zoo.experiments import read_rows
 
 @pytest.mark.parametrize("dataset", ["digits", "shapes"])
 def test_real_clips_show_what_their_prompts_say_and_others_do_not(dataset):
-    clips, _ = evaluation_prompts(dataset, 120, "validation")
+    clips, _ = evaluation_prompts(dataset, 100, "validation")
     right = adherence.prompt_accuracy(clips.frames, dataset, clips)
     joint = right.pop("joint_accuracy")
     attributes = {"digits": {"digit", "motion"}, "shapes": {"color", "shape", "size", "motion"}}[dataset]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from few_clips import evaluated_beside_few
 
 from vidgen_tf import datasets
 from vidgen_tf.cli import main
-from vidgen_tf.evaluation import copies, measurements
 from vidgen_tf.evaluation.spec import METRICS
 from vidgen_tf.video import Clip
 
@@ -155,8 +155,11 @@ def values(shown):
     return {line[0]: line[1:] for line in lines if len(line) > 4}
 
 
+quick = pytest.fixture(evaluated_beside_few)
+
+
 @pytest.mark.slow
-def test_a_model_of_the_zoo_is_evaluated(tmp_path, capsys):
+def test_a_model_of_the_zoo_is_evaluated(quick, tmp_path, capsys):
     assert main(["evaluate", "mlp-gan-digits", "-n", "100", "-o", str(tmp_path / "x.png")]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"^100 clips of mlp-gan-digits, data set digit-images$", shown, re.MULTILINE)
@@ -166,10 +169,8 @@ def test_a_model_of_the_zoo_is_evaluated(tmp_path, capsys):
     assert Clip.load(tmp_path / "x.png").frames.shape[0] == 16
 
 
-def test_videos_of_another_program_are_evaluated(monkeypatch, tmp_path, capsys):
+def test_videos_of_another_program_are_evaluated(quick, tmp_path, capsys):
     """A hundred clips, one after another in one file, that a codec has been at."""
-    monkeypatch.setattr(measurements, "NUM_FLOW_CLIPS", 1)
-    monkeypatch.setattr(copies, "NUM_SEARCHED", 10)
     clips = datasets.load("shapes", "train", 100)
     Clip(clips.frames.reshape(-1, 32, 32, 3)).save(tmp_path / "made.mp4")
     (tmp_path / "prompts.txt").write_text("\n".join(clips.captions), encoding="utf-8-sig")  # as some editors save it

@@ -1,20 +1,23 @@
 """The evaluation: it refuses what it can't measure, measures real clips as real, and catches what it claims to catch."""
 
+import contextlib
+import functools
 import re
 import tracemalloc
 
 import numpy as np
 import pytest
 import scipy.ndimage
+from few_clips import evaluated_beside_few
 
 from vidgen_tf import datasets
 from vidgen_tf.errors import CourseError
-from vidgen_tf.evaluation import copies, measurements, reference
-from vidgen_tf.evaluation.features import clip_features
+from vidgen_tf.evaluation import measurements, protocol, reference
+from vidgen_tf.evaluation.features import clip_features, mean_frame_features, video_features
 from vidgen_tf.evaluation.measurements import distribution_scores, frame_scores, memorization_scores, physics_scores
 from vidgen_tf.evaluation.protocol import _exact_flows, evaluate
 from vidgen_tf.evaluation.report import print_table
-from vidgen_tf.evaluation.spec import DIGIT_IMAGES, METRICS
+from vidgen_tf.evaluation.spec import METRICS
 from vidgen_tf.metrics.image import psnr, ssim
 from vidgen_tf.metrics.intervals import Estimate
 from vidgen_tf.metrics.memorization import nearest_clip
@@ -29,19 +32,16 @@ N = 100
 
 @pytest.fixture(scope="module")
 def quick():
-    """The optical flow, and the nearest of some training clips, of few clips: these take longest."""
-    load_all = copies.TrainingClips._load
+    """Evaluations beside few real clips, in which features of the same pixels are computed once."""
 
-    def load_some(self):
-        return load_all(self) if self.dataset == DIGIT_IMAGES else [datasets.load(self.dataset, "train", 3 * N).frames]
+    @functools.cache
+    def features(shape, pixels, dataset):
+        return clip_features(np.frombuffer(pixels, np.uint8).reshape(shape), dataset)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copies.TrainingClips, "_load", load_some)
-        patch.setattr(measurements, "NUM_FLOW_CLIPS", 2)
-        patch.setattr(copies, "NUM_SEARCHED", 20)
-        reference._test_reference.cache_clear()
+    with contextlib.contextmanager(evaluated_beside_few)() as patch:
+        for module in (protocol, reference):
+            patch.setattr(module, "clip_features", lambda frames, dataset: features(frames.shape, frames.tobytes(), dataset))
         yield
-    reference._test_reference.cache_clear()
 
 
 def training(dataset, first=2 * N, count=N):
@@ -222,17 +222,18 @@ def test_wrong_references_and_prompts_are_refused(quick):
         evaluate(GREY, "digits", conditioning={"digit": np.zeros(N)})
 
 
-def test_blank_and_noisy_clips_are_bad_and_no_error(quick):
-    for clips in (GREY, np.random.default_rng(0).integers(0, 256, GREY.shape, dtype=np.uint8)):
-        states = datasets.load("digits", "train", N).states
-        report = evaluate(clips, "digits", conditioning=states)
+@pytest.mark.parametrize("look", ["blank", "noisy"])
+@pytest.mark.parametrize("dataset, background", [("digits", [0]), ("shapes", shapes.BACKGROUND)], ids=["digits", "shapes"])
+def test_blank_and_noisy_clips_are_bad_and_no_error(dataset, background, look, quick):
+    clips = np.tile(np.uint8(background), (N, 16, 32, 32, 1))
+    if look == "noisy":
+        clips = np.random.default_rng(0).integers(0, 256, clips.shape, dtype=np.uint8)
+    report = evaluate(clips, dataset, conditioning=datasets.load(dataset, "train", N).states)
+    if dataset == "digits":
         assert report.scores["motion_accuracy"] < 0.2 and report.scores["recall"] < 0.2
-        assert all(np.isfinite(value) for value in report.scores.values())
-    colours = np.random.default_rng(0).integers(0, 256, (N, 16, 32, 32, 3), dtype=np.uint8)
-    for clips in (colours, np.tile(np.uint8(shapes.BACKGROUND), (N, 16, 32, 32, 1))):
-        report = evaluate(clips, "shapes", conditioning=datasets.load("shapes", "train", N))
+    else:
         assert report.scores["joint_accuracy"] == 0
-        assert all(np.isfinite(value) for value in report.scores.values())
+    assert all(np.isfinite(value) for value in report.scores.values())
 
 
 def test_memory_hardly_exceeds_the_clips(monkeypatch):
@@ -263,14 +264,14 @@ def blurred(clips, rng):
 
 
 def repeated(clips, rng):
-    return np.resize(clips[:50], clips.shape)
+    return np.resize(clips[: len(clips) // 4], clips.shape)
 
 
 def noisy(clips, rng):
     return np.uint8(np.clip(clips + 25.5 * rng.normal(size=clips.shape), 0, 255))
 
 
-SET = 200  # clips on which each metric is measured, and with it its spread over real clips
+SET = 120  # clips on which each metric is measured, and with it its spread over real clips
 CAUGHT = [  # what is done to real clips, and the metrics that are there to see it
     (static, "static_share"),
     (static, "video_frechet_distance"),
@@ -287,36 +288,41 @@ CAUGHT = [  # what is done to real clips, and the metrics that are there to see 
     (noisy, "frame_frechet_distance"),
     ("copied", "memorized_share"),
 ]
-DISTRIBUTION = ("frame_frechet_distance", "video_frechet_distance", "precision", "recall")
+FEATURES = {"frame": mean_frame_features, "video": video_features}
+DISTRIBUTION = {  # metric -> the features that it is made of
+    "frame_frechet_distance": ["frame"],
+    "video_frechet_distance": ["video"],
+    "recall": ["frame", "video"],
+}
 
 
 @pytest.fixture(scope="module")
 def sets():
-    """For each data set: training clips to be searched for copies, five sets of real clips that are not among them, and the
-    features of 400 test clips."""
+    """For each data set: training clips to be searched for copies, five sets of real clips that are not among them, test clips,
+    and what has been measured of real clips."""
     found = {}
     for dataset in ("shapes", "digits"):
-        clips = datasets.load(dataset, "train", 7 * SET)
-        features = clip_features(datasets.load(dataset, "test", 400).frames, dataset)
+        clips, test = datasets.load(dataset, "train", 7 * SET), datasets.load(dataset, "test", 2 * SET).frames
         parts = [clips[i * SET : (i + 1) * SET] for i in range(2, 7)]
-        of_parts = [clip_features(part.frames, dataset) for part in parts]
-        found[dataset] = {
-            "searched": clips.frames[: 2 * SET],
-            "sets": parts,
-            "features": features,
-            "of_sets": of_parts,
-            "real": {},
-        }
+        features = {id(frames): {} for frames in [test, *(part.frames for part in parts)]}
+        found[dataset] = {"searched": clips.frames[: 2 * SET], "sets": parts, "test": test, "features": features, "real": {}}
     with pytest.MonkeyPatch.context() as patch:  # values alone: their intervals take a hundred times as long
         patch.setattr(measurements, "resampled_estimate", lambda statistic, n, clusters: Estimate(statistic(np.arange(n)), n))
         yield found
 
 
-def measured(metric, frames, dataset, given, features=None):
-    """One metric of clips, as `evaluate` takes it; their features are computed where they aren't given."""
+def features_of(frames, dataset, kinds, given):
+    """Features of these kinds; those of real clips are computed once."""
+    known = given["features"].get(id(frames), {})
+    known.update({kind: FEATURES[kind](frames, dataset)[kind] for kind in kinds if kind not in known})
+    return {kind: known[kind] for kind in kinds}
+
+
+def measured(metric, frames, dataset, given):
+    """One metric of clips, as `evaluate` takes it."""
     if metric in DISTRIBUTION:
-        features = clip_features(frames, dataset) if features is None else features
-        return distribution_scores(features, given["features"])[metric].value
+        features = [features_of(clips, dataset, DISTRIBUTION[metric], given) for clips in (frames, given["test"])]
+        return distribution_scores(*features)[metric].value
     if metric == "memorized_share":
         unseen, found = (nearest_clip(clips, given["searched"])[1][:, None] for clips in (given["sets"][0].frames, frames))
         return memorization_scores(found, unseen)["memorized_share"].value
@@ -331,8 +337,7 @@ def test_what_is_wrong_is_caught(corruption, metric, dataset, sets, monkeypatch)
     given = sets[dataset]
     monkeypatch.setattr(measurements, "NUM_FLOW_CLIPS", 1)
     if metric not in given["real"]:
-        real = zip(given["sets"][:4], given["of_sets"])
-        given["real"][metric] = [measured(metric, clips.frames, dataset, given, features) for clips, features in real]
+        given["real"][metric] = [measured(metric, clips.frames, dataset, given) for clips in given["sets"][:4]]
     real, clips = given["real"][metric], given["sets"][4]
     if corruption == "copied":
         wrong = given["searched"][:SET]
@@ -384,11 +389,10 @@ def test_metrics_grow_with_the_strength_of_the_corruption_that_they_are_meant_fo
     given = sets["digits"]
     clips = given["sets"][0]
     np.testing.assert_array_equal(corrupt(clips, kind, 3, 0), clips.frames)
-    clean = {metric: measured(metric, clips.frames, "digits", given, given["of_sets"][0]) for metric in GROWS[kind]}
+    clean = {metric: measured(metric, clips.frames, "digits", given) for metric in GROWS[kind]}
     away = {metric: [0] for metric in clean}
     for strength in STRENGTHS:
         frames = corrupt(clips, kind, 3, strength)
-        features = clip_features(frames, "digits") if set(away) & set(DISTRIBUTION) else None
         for metric, found in away.items():
-            found.append(abs(measured(metric, frames, "digits", given, features) - clean[metric]))
+            found.append(abs(measured(metric, frames, "digits", given) - clean[metric]))
     assert all((np.diff(found) > 0).all() for found in away.values()), away

@@ -42,9 +42,9 @@ def test_a_classifier_is_right_about_frames_it_never_saw(name, shipped):
     assert labels.keys() == zoo.record(name)["config"]["classes"].keys()
     for attribute, accuracy in class_accuracy(classifier, frames, labels).items():
         assert accuracy >= 0.95, attribute
-    probabilities = predict_probabilities(classifier, frames)
+    probabilities = predict_probabilities(classifier, frames[::4])
     for attribute, label in labels.items():
-        confident = probabilities[attribute].max(axis=1)[label >= 0] >= 0.9
+        confident = probabilities[attribute].max(axis=1)[label[::4] >= 0] >= 0.9
         assert np.mean(confident) >= 0.9, f"{attribute} is unsure of real frames"
 
 

@@ -5,8 +5,9 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from vidgen_tf import datasets
+from vidgen_tf import datasets, training
 from vidgen_tf.errors import CourseError
 from vidgen_tf.experiments import diffusion, text_to_video, video_gan
 from vidgen_tf.recipes import RECIPES
@@ -97,17 +98,29 @@ def test_a_variant_of_the_video_gan_is_trained_against_the_discriminators_that_i
 
 @pytest.fixture
 def few_clips(monkeypatch):
-    """Training splits of 300 clips, a tiny network, and 100 prompts, the fewest that are evaluated."""
+    """Training splits of 100 clips, a tiny network, steps that are too few to be worth tracing, and 100 prompts, the fewest that
+    are evaluated."""
+    fit = training.fit
+
+    def fit_eagerly(*arguments, **options):
+        tf.config.run_functions_eagerly(True)
+        try:
+            return fit(*arguments, **options)
+        finally:
+            tf.config.run_functions_eagerly(False)
+
+    monkeypatch.setattr(training, "fit", fit_eagerly)
+    monkeypatch.setattr(diffusion_recipes, "WARMUP_STEPS", 2)
     prompts = text_to_video.evaluation_prompts
     monkeypatch.setattr(
         text_to_video, "evaluation_prompts", lambda dataset, count, *options, **others: prompts(dataset, 100, *options, **others)
     )
     for module in (diffusion_recipes, text_recipes, text_to_video):
-        monkeypatch.setattr(module, "load", lambda name, split="train": datasets.load(name, split, 300))
+        monkeypatch.setattr(module, "load", lambda name, split="train": datasets.load(name, split, 100))
     for name in ("diffusion-digits", "text-to-video-digits"):
         recipe = RECIPES[name]
-        config = dataclasses.replace(recipe.config, **TINY)
-        monkeypatch.setitem(RECIPES, name, dataclasses.replace(recipe, config=config))
+        changes = {"config": dataclasses.replace(recipe.config, **TINY), "training": {**recipe.training, "ema_decay": 0.5}}
+        monkeypatch.setitem(RECIPES, name, dataclasses.replace(recipe, **changes))
 
 
 @pytest.mark.slow
@@ -122,10 +135,10 @@ def test_two_variants_are_trained_with_two_seeds(few_clips, monkeypatch, tmp_pat
     monkeypatch.setitem(diffusion.ABLATIONS, "digits", {name: diffusion.ABLATIONS["digits"][name] for name in names})
     monkeypatch.setattr(diffusion, "evaluate_trained", evaluated)
     path = tmp_path / "rows.json"
-    rows = diffusion.run_ablation("digits", path, steps=200, seeds=(12,))
+    rows = diffusion.run_ablation("digits", path, steps=4, seeds=(12,))
     assert [(row["variant"], row["seed"], row["uniform"]) for row in rows] == [(names[0], 12, 0.0), (names[1], 12, 1.0)]
     monkeypatch.delitem(diffusion.ABLATIONS["digits"], "uniform timesteps")
-    again = diffusion.run_ablation("digits", path, steps=200, seeds=(12, 112))
+    again = diffusion.run_ablation("digits", path, steps=4, seeds=(12, 112))
     assert [(row["variant"], row["seed"]) for row in again] == [("baseline", 12), ("baseline", 112)]
     assert again[0] == rows[0] and len({row["norm"] for row in rows + again}) == 3 and not path.exists()
 
@@ -134,7 +147,7 @@ def test_two_variants_are_trained_with_two_seeds(few_clips, monkeypatch, tmp_pat
 def test_a_tiny_ablation_of_text_to_video_has_accuracies_for_every_variant(few_clips, monkeypatch, tmp_path):
     two = dict(list(text_to_video.ABLATIONS["digits"].items())[:2])
     monkeypatch.setitem(text_to_video.ABLATIONS, "digits", two)
-    rows = text_to_video.run_ablation("digits", tmp_path / "rows.json", steps=200, seeds=(13,))
+    rows = text_to_video.run_ablation("digits", tmp_path / "rows.json", steps=4, seeds=(13,))
     assert [row["variant"] for row in rows] == ["no attribute dropout", "attribute dropout"]
     for row in rows:
         keys = {"joint_accuracy", "motion_accuracy", "held_out_joint_accuracy", "held_out_motion_accuracy"}
@@ -155,9 +168,9 @@ def test_scores_of_an_ablation_are_of_the_prompts_that_their_names_say(dataset, 
         return frames
 
     frozen = text_to_video.shapes.MOTIONS.index("collides") if dataset == "shapes" else 0
-    known_prompts = [text_to_video.evaluation_prompts(dataset, 200, "validation", held_out) for held_out in (False, True)]
+    known_prompts = [text_to_video.evaluation_prompts(dataset, 100, "validation", held_out) for held_out in (False, True)]
     monkeypatch.setattr(text_to_video, "sample_captions", sampled)
-    scores = text_to_video.ablation_scores("model", "vae", dataset, count=200)
+    scores = text_to_video.ablation_scores("model", "vae", dataset, count=100)
     assert all(0 <= value <= 1 for value in scores.values())
     if dataset == "shapes":
         assert scores["collision_joint_accuracy"] == 0 and scores["one_object_joint_accuracy"] > 0.95
@@ -173,7 +186,10 @@ def test_scores_of_an_ablation_are_of_the_prompts_that_their_names_say(dataset, 
 def test_a_training_from_scratch_that_was_stopped_ends_like_one_that_was_not(few_clips, monkeypatch, tmp_path):
     """The whole way, of a few steps each: what comes out is measured, kept, and read again. Measured is a number that changes
     with every weight, as accuracies of so short a training may agree by chance."""
-    options, calls = {"autoencoder_steps": 100, "steps": 150, "eval_interval": 50}, []
+    options, calls, fit_examples = {"autoencoder_steps": 5, "steps": 6, "eval_interval": 2}, [], text_to_video.fit_examples
+
+    def fit(model, examples, steps, **options):
+        return fit_examples(model, examples, steps, **options | {"log_interval": 2, "ema_decay": 0.5})
 
     def measure(model, vae, clips, prompts, scale):
         calls.append(len(prompts))
@@ -181,13 +197,14 @@ def test_a_training_from_scratch_that_was_stopped_ends_like_one_that_was_not(few
             raise KeyboardInterrupt
         return {"joint_accuracy": sum(float(np.abs(weight).sum()) for weight in model.get_weights() + vae.get_weights())}
 
+    monkeypatch.setattr(text_to_video, "fit_examples", fit)
     monkeypatch.setattr(text_to_video, "adherence_scores", measure)
     whole = text_to_video.train_from_scratch("digits", tmp_path / "whole", **options)
     with pytest.raises(KeyboardInterrupt):
         text_to_video.train_from_scratch("digits", tmp_path, **options)
     assert not (tmp_path / "curve.json").exists()
     rows = text_to_video.train_from_scratch("digits", tmp_path, **options, resume=True)
-    assert rows == read_rows(tmp_path / "curve.json") and [row["step"] for row in rows] == [50, 100, 150, 150]
+    assert rows == read_rows(tmp_path / "curve.json") and [row["step"] for row in rows] == [2, 4, 6, 6]
     scores = [[{key: row[key] for key in row if key.endswith("accuracy")} for row in each] for each in (whole, rows)]
     assert scores[0] == scores[1]
     assert set(rows[-1]) == {"step", "seconds", "transformer_seconds", "joint_accuracy"}

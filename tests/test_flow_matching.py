@@ -148,14 +148,14 @@ def test_the_model_is_the_moving_average_of_the_trained_weights():
     training.set_seed(3)
     trainer, weights = F.FlowMatching(LatentDiffusion(SMALL), ema_decay=0.7, seed=4), Weights()
     trainer.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
-    trainer.fit(CLIPS, batch_size=1, verbose=0, callbacks=[weights])
+    trainer.fit(CLIPS[:25], batch_size=1, verbose=0, callbacks=[weights])
     ema = weights.ema[0]
     np.testing.assert_array_equal(ema, weights.network[0])
     for n, (network, seen) in enumerate(zip(weights.network[1:], weights.ema[1:], strict=True), start=1):
         decay = min(0.7, (1 + n) / (10 + n))
         ema = decay * ema + (1 - decay) * network
         np.testing.assert_allclose(seen, ema, rtol=1e-4, atol=1e-6)
-    assert n == 40 and np.abs(weights.network[-1] - weights.ema[-1]).max() > 1e-4
+    assert n == 25 and decay == 0.7 and np.abs(weights.network[-1] - weights.ema[-1]).max() > 1e-4
 
 
 def test_what_ships_is_the_average_alone():
@@ -189,15 +189,15 @@ def test_a_training_is_evaluated_saved_and_resumed_like_any_keras_model(changes,
     assert before == trainer.evaluate(batch, verbose=0) and np.isfinite(before), "the same noise at each call"
     trainer.summary(print_fn=lambda text, **options: lines.append(text))
     assert trainer.built and f"{trainer.count_params():,}" in "".join(lines)
-    history = trainer.fit(batch, batch_size=1, epochs=2, verbose=0, validation_data=(batch, None)).history
+    history = trainer.fit(batch, batch_size=2, epochs=2, verbose=0, validation_data=(batch, None)).history
     assert set(history) == {"loss", "val_loss"} and np.isfinite(history["loss"]).all()
-    assert history["val_loss"][-1] == trainer.evaluate(batch, verbose=0, batch_size=1) != before
+    assert history["val_loss"][-1] == trainer.evaluate(batch, verbose=0, batch_size=2) != before
     trainer.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
     assert (loaded.ema_decay, loaded.seed, loaded.model.config) == (0.8, 5, trainer.model.config)
     for a, b in zip(trainer.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert int(loaded.optimizer.iterations) == 8
+    assert int(loaded.optimizer.iterations) == 4
     loaded.run_eagerly = True
     assert loaded.evaluate(batch, verbose=0) == trainer.evaluate(batch, verbose=0)
     assert not [w for w in loaded.ema_network.weights if w.path in {v.path for v in loaded.trainable_variables}]

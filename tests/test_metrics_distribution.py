@@ -12,6 +12,7 @@ from vidgen_tf.metrics.distribution import (
     expected_frechet_distance,
     frechet_distance,
     kernel_distance,
+    kernel_distance_of_rows,
     precision_recall,
 )
 
@@ -206,6 +207,11 @@ def test_kernel_distance_is_its_definition(seed, features, n, m):
     expected = own[0] + own[1] - 2 * np.mean([kernel(x, y) for x in a for y in b])
     assert kernel_distance(a, b) == pytest.approx(expected, rel=1e-9, abs=1e-9 * np.abs(own).sum())
     assert kernel_distance(b, a) == pytest.approx(kernel_distance(a, b), rel=1e-9, abs=1e-9 * np.abs(own).sum())
+
+
+def test_the_kernel_distance_of_resampled_rows_is_that_of_a_set_made_of_them():
+    a, b, rows = noise(9, 4, seed=1), noise(6, 4, seed=2), np.array([0, 3, 3, 8, 1, 8])
+    assert kernel_distance_of_rows(a, b)(rows) == pytest.approx(kernel_distance(a[rows], b), rel=1e-9)
 
 
 def test_kernel_distance_has_no_bias_where_the_frechet_distance_has():

@@ -179,7 +179,7 @@ def test_shipped_models_adhere_to_prompts_and_to_held_out_ones(dataset, bars):
     """Measured here, on validation prompts: the records are of test prompts."""
     models, scale = T.load_pretrained(dataset), zoo.record(f"text-to-video-{dataset}")["sampling"]["guidance_scale"]
     for held_out, bar in zip((False, True), bars, strict=True):
-        clips, prompts = T.evaluation_prompts(dataset, 128, "validation", held_out)
+        clips, prompts = T.evaluation_prompts(dataset, 100, "validation", held_out)
         assert adherence_scores(*models, clips, prompts, scale, seed=3)["joint_accuracy"] >= bar
 
 

@@ -95,7 +95,8 @@ def fit(model, batches, steps, *, checkpoint=None, checkpoint_interval_s=60.0, l
         if data is None:
             raise CourseError("batches gave None: it must return a dataset.")
         epochs = {"initial_epoch": steps_done // log_interval, "epochs": steps // log_interval, "steps_per_epoch": log_interval}
-        with _deferred_interrupt(state), contextlib.closing(bar), state.shared_with_workers(), _told_by_the_data():
+        shared = state.shared_with_workers()
+        with _deferred_interrupt(state), contextlib.closing(bar), shared, _told_by_the_data(), _schedules_traced_once(model):
             model.fit(data, **epochs, callbacks=callbacks, shuffle=False, verbose=0)
         state.save()
         state.stop_if_interrupted()
@@ -354,12 +355,56 @@ class _TrainingState(keras.callbacks.Callback):
 
     def _variables(self):
         """All variables, the optimizers' included, each once and in an order that the model's code fixes."""
-        optimizers = getattr(self.owner, "optimizers", None) or [o for o in [self.owner.optimizer] if o is not None]
+        optimizers = _optimizers(self.owner)
         for optimizer in optimizers:
             if not optimizer.built:
                 optimizer.build(self.owner.trainable_variables)
         found = [*self.owner.variables, *(v for optimizer in optimizers for v in optimizer.variables)]
         return list({id(variable): variable for variable in found}.values())
+
+
+def _optimizers(model):
+    return getattr(model, "optimizers", None) or [o for o in [model.optimizer] if o is not None]
+
+
+@contextlib.contextmanager
+def _schedules_traced_once(model):
+    """While a model is trained: AdamW asks for its learning rate at every variable, and to trace a schedule takes longer than
+    the rest of the update."""
+    optimizers = [getattr(optimizer, "inner_optimizer", optimizer) for optimizer in _optimizers(model)]  # its losses are scaled
+    rates = [(optimizer, optimizer._learning_rate) for optimizer in optimizers]
+    schedules = [each for each in rates if isinstance(each[1], keras.optimizers.schedules.LearningRateSchedule)]
+    for optimizer, schedule in schedules:
+        optimizer.learning_rate = _TracedOnce(schedule)
+    try:
+        yield
+    finally:
+        for optimizer, schedule in schedules:
+            optimizer.learning_rate = schedule
+
+
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class _TracedOnce(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule with one value for all that ask for it in one graph; saved and loaded, it is the schedule itself."""
+
+    def __init__(self, schedule):
+        self.schedule, self.graph, self.value = schedule, None, None
+
+    def __call__(self, step):
+        import tensorflow as tf
+
+        if not tf.inside_function():
+            return self.schedule(step)
+        if self.graph is not (graph := tf.compat.v1.get_default_graph()):
+            self.graph, self.value = graph, self.schedule(step)
+        return self.value
+
+    def get_config(self):
+        return {"schedule": keras.saving.serialize_keras_object(self.schedule)}
+
+    @classmethod
+    def from_config(cls, config):
+        return keras.saving.deserialize_keras_object(config["schedule"])
 
 
 def _fits(variable, value):

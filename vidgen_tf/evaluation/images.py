@@ -1,5 +1,7 @@
 """Evaluation of models that generate single images: digits, faces, and frames of a generator with learned latents."""
 
+import functools
+
 import numpy as np
 
 from .. import zoo
@@ -61,14 +63,10 @@ def evaluate_faces(classifier, generated):
     """
     if len(generated) < NUM_FACES:
         raise CourseError(f"{NUM_FACES} faces are needed to estimate how they are distributed, got {len(generated)}.")
-    people = {split: face_images(generated.shape[1], split) for split in ("train", "validation", "test")}
-    one = {split: images[np.arange(len(images)), np.arange(len(images)) % 5] for split, images in people.items()}
-    held_out = np.concatenate([one["test"], one["validation"]])[:NUM_FACES]
-    sources = {"generated": generated, "held out": held_out, "train": one["train"]}
-    outputs = {name: predict_probabilities(classifier, images) for name, images in sources.items()}
-    features = {name: parts.pop("features")[:NUM_FACES] for name, parts in outputs.items()}
-    shares = {name: np.concatenate([_class_shares(part) for part in parts.values()]) for name, parts in outputs.items()}
-    training_images = people["train"].reshape(-1, *generated.shape[1:])
+    held_out, training_images, real = _real_faces(classifier, generated.shape[1])
+    outputs = {"generated": predict_probabilities(classifier, generated)} | real
+    features = {name: parts["features"][:NUM_FACES] for name, parts in outputs.items()}
+    shares = {name: _class_shares(parts) for name, parts in outputs.items()}
     return {
         "frechet_distance": frechet_distance(features["generated"], features["held out"]),
         "frechet_distance_real": frechet_distance(features["train"], features["held out"]),
@@ -77,9 +75,25 @@ def evaluate_faces(classifier, generated):
     }
 
 
-def _class_shares(probabilities):
-    """The share of images for which each class is the likeliest, from probabilities `(N, classes)`."""
-    return np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
+@functools.lru_cache(maxsize=1)
+def _real_faces(classifier, size):
+    """Held-out people, all training images, and what the classifier says of the first and of one image of each training person:
+    the same for all that is evaluated."""
+    people = {split: face_images(size, split) for split in ("train", "validation", "test")}
+    one = {split: images[np.arange(len(images)), np.arange(len(images)) % 5] for split, images in people.items()}
+    held_out = np.concatenate([one["test"], one["validation"]])[:NUM_FACES]
+    real = {"held out": predict_probabilities(classifier, held_out), "train": predict_probabilities(classifier, one["train"])}
+    return held_out, people["train"].reshape(-1, *held_out.shape[1:]), real
+
+
+def _class_shares(outputs):
+    """The share of images for which each class of each attribute is the likeliest, from what `predict_probabilities` gives."""
+    shares = []
+    for name, probabilities in outputs.items():
+        if name != "features":
+            named = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
+            shares.append(named / len(probabilities))
+    return np.concatenate(shares)
 
 
 def evaluate_generator(model, record):

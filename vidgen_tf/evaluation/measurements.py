@@ -7,7 +7,7 @@ for themselves.
 
 import numpy as np
 
-from ..metrics.distribution import density_coverage, frechet_distance, kernel_distance, manifold_membership
+from ..metrics.distribution import density_coverage, frechet_distance, kernel_distance_of_rows, manifold_membership
 from ..metrics.image import laplacian_sharpness
 from ..metrics.intervals import Estimate, mean_estimate, resampled_estimate
 from ..metrics.motion import estimate_optical_flow, flicker, is_static, temporal_autocorrelation, warping_error
@@ -79,8 +79,8 @@ def distribution_scores(features, real_features, clusters=None):
     """How far the distribution of clips is from that of real ones.
 
     Args:
-        features: dict of `clip_features`.
-        real_features: dict of `clip_features` of real clips.
+        features: dict of `clip_features`, or of one kind of them.
+        real_features: dict of `clip_features` of real clips, of the same kinds at least.
         clusters: as above.
 
     Returns:
@@ -89,11 +89,11 @@ def distribution_scores(features, real_features, clusters=None):
     kinds = [kind for kind in ("frame", "video") if kind in features]
     if not kinds:
         return {}
-    found, count = {}, len(features["frame"])
+    found, count = {}, len(features[kinds[0]])
     for kind in kinds:
         made, real = features[kind], real_features[kind]
-        for name, distance in {"frechet": frechet_distance, "kernel": kernel_distance}.items():
-            found[f"{kind}_{name}_distance"] = resampled_estimate(_between(distance, made, real), count, clusters)
+        for name, distance in {"frechet": _frechet_distance_of_rows, "kernel": kernel_distance_of_rows}.items():
+            found[f"{kind}_{name}_distance"] = resampled_estimate(distance(made, real), count, clusters)
     both = [np.concatenate([side[kind] for kind in kinds], axis=1) for side in (real_features, features)]
     precise, recalled = manifold_membership(*both)
     density, coverage = density_coverage(*both)
@@ -101,9 +101,8 @@ def distribution_scores(features, real_features, clusters=None):
     return found | {"density": Estimate(density, count), "coverage": Estimate(coverage, count)}
 
 
-def _between(distance, made, real):
-    """A distance of resampled rows of one set of features from another set."""
-    return lambda rows: distance(made[rows], real)
+def _frechet_distance_of_rows(made, real):
+    return lambda rows: frechet_distance(made[rows], real)
 
 
 def physics_scores(frames, dataset, features, conditioning, clusters=None):

@@ -97,10 +97,26 @@ def kernel_distance(features_a, features_b):
     References:
         Bińkowski, Sutherland, Arbel and Gretton, 2018, "Demystifying MMD GANs".
     """
+    return kernel_distance_of_rows(features_a, features_b)(np.arange(len(features_a)))
+
+
+def kernel_distance_of_rows(features_a, features_b):
+    """The kernel distance of chosen rows of one set from another set, such as those of a resample: kernels are computed once.
+
+    Args:
+        features_a: float array `(n, D)`, n at least 2.
+        features_b: float array `(m, D)`, m at least 2.
+
+    Returns:
+        function from int indices of rows of `features_a`, two or more, to a float, the `kernel_distance` of these rows from
+        `features_b`.
+
+    Raises:
+        CourseError: as `kernel_distance`.
+    """
     a, b = _checked(features_a, features_b, 1, "A kernel distance compares features (n, d) and (m, d), n and m above 1")
-    within = [(x @ x.T / x.shape[1] + 1) ** 3 for x in (a, b)]
-    means = [(kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)) for kernel in within]
-    return float(sum(means) - 2 * ((a @ b.T / a.shape[1] + 1) ** 3).mean())
+    own, between, other = _kernel(a, a), _kernel(a, b).mean(axis=1), _mean_of_pairs(_kernel(b, b))
+    return lambda rows: float(_mean_of_pairs(own[np.ix_(rows, rows)]) + other - 2 * between[rows].mean())
 
 
 def precision_recall(real_features, generated_features, num_neighbours=3):
@@ -176,6 +192,17 @@ def density_coverage(real_features, generated_features, num_neighbours=5):
     real, generated = _checked(real_features, generated_features, num_neighbours, message)
     within = cdist(generated, real) < _radii(real, num_neighbours)
     return float(within.sum(axis=1).mean() / num_neighbours), float(within.any(axis=0).mean())
+
+
+def _mean_of_pairs(kernel):
+    """The mean over pairs of different rows of a set, from the kernel `(n, n)` of all pairs."""
+    return (kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1))
+
+
+def _kernel(a, b):
+    """`k(x, y)` of all rows x of `(n, D)` and y of `(m, D)`, `(n, m)`; NumPy's `** 3` takes ten times as long as two products."""
+    x = a @ b.T / a.shape[1] + 1
+    return x * x * x
 
 
 def _radii(points, num_neighbours):
