@@ -126,7 +126,7 @@ def parser():
     entry.add_argument("--solutions", action="store_true", help="open the complete notebooks instead")
     entry = add(check, "grade your copies of notebooks: points and a message for each question")
     entry.add_argument("names", nargs="*", metavar="NN", help="numbers, or paths of copies; all of work/ where none is given")
-    entry.add_argument("--limit", type=int, default=60, metavar="S", help="seconds for an answer and its grader (default: 60)")
+    entry.add_argument("--limit", type=int, default=60, metavar="S", help="seconds to grade an answer (default: %(default)s)")
     entry.epilog = CHECKING
     add(refresh, "fill the source cells of notebooks and execute them in place", numbers=True)
     add(student, "write the students' versions of notebooks to build/student/", numbers=True)

@@ -191,14 +191,14 @@ def test_a_copy_is_never_overwritten_and_a_new_version_goes_beside_it(course, ca
 def test_what_cannot_be_graded_is_said_in_a_sentence(course, capsys):
     def refused(names, *words):
         with pytest.raises(CourseError) as caught:
-            grade_copies(names, course / "notebooks", course / "work")
+            grade_copies(names, course / "notebooks", course / "work", 60)
         assert "\n" not in str(caught.value) and all(word in str(caught.value) for word in words), caught.value
 
     refused(["3"], "no notebook 3", "choose from 02")
     refused(["03_other.ipynb"], "no copy 03_other.ipynb")
     copy = course / "work" / "02_doubling.ipynb"
     copy.write_text("{")
-    assert not grade_copies([], course / "notebooks", course / "work")
+    assert not grade_copies([], course / "notebooks", course / "work", 60)
     told = f"    {copy} is no notebook of format 4: move it away, and `course.py lab` makes a new copy."
     assert capsys.readouterr().out.splitlines()[-1] == told
     copy.unlink()

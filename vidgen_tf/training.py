@@ -355,7 +355,7 @@ class _TrainingState(keras.callbacks.Callback):
 
     def _variables(self):
         """All variables, the optimizers' included, each once and in an order that the model's code fixes."""
-        optimizers = _optimizers(self.owner)
+        optimizers = workers.optimizers_of(self.owner)
         for optimizer in optimizers:
             if not optimizer.built:
                 optimizer.build(self.owner.trainable_variables)
@@ -363,15 +363,11 @@ class _TrainingState(keras.callbacks.Callback):
         return list({id(variable): variable for variable in found}.values())
 
 
-def _optimizers(model):
-    return getattr(model, "optimizers", None) or [o for o in [model.optimizer] if o is not None]
-
-
 @contextlib.contextmanager
 def _schedules_traced_once(model):
     """While a model is trained: AdamW asks for its learning rate at every variable, and to trace a schedule takes longer than
     the rest of the update."""
-    optimizers = [getattr(optimizer, "inner_optimizer", optimizer) for optimizer in _optimizers(model)]  # its losses are scaled
+    optimizers = [getattr(o, "inner_optimizer", o) for o in workers.optimizers_of(model)]  # the inner one where losses are scaled
     rates = [(optimizer, optimizer._learning_rate) for optimizer in optimizers]
     schedules = [each for each in rates if isinstance(each[1], keras.optimizers.schedules.LearningRateSchedule)]
     for optimizer, schedule in schedules:

@@ -21,7 +21,6 @@ import keras
 
 from .errors import CourseError
 
-CLUSTERS = ("tf-config", "slurm", "kubernetes")
 JOIN_TIMEOUT_S = 600  # a cluster's queue may start its tasks minutes apart
 KUBERNETES_PORT = 2222
 _group = []  # of this process: empty, or its `Workers`
@@ -139,11 +138,10 @@ class Workers:
         Yields:
             Nothing.
         """
-        optimizers = getattr(model, "optimizers", None) or [model.optimizer]
         layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
         dropouts = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
         replaced = [(model, "train_step", functools.partial(self._step, model.train_step))]
-        replaced += [(o, "apply", functools.partial(self._apply, o.apply)) for o in optimizers]
+        replaced += [(o, "apply", functools.partial(self._apply, o.apply)) for o in optimizers_of(model)]
         replaced += [(layer, "_moments", functools.partial(self._moments, layer)) for layer in layers]
         replaced += [(layer, "call", functools.partial(self._drop, layer)) for layer in dropouts]
         uses_xla, model.jit_compile, model.train_function = model.jit_compile, False, None
@@ -235,6 +233,18 @@ def read(batches, first_step):
         return batches.for_worker(first_step, group.index, group.count)
     data = batches(first_step)
     return None if data is None else data.map(lambda *items: group.own_rows(items if len(items) > 1 else items[0]))
+
+
+def optimizers_of(model):
+    """What trains a model.
+
+    Args:
+        model: `keras.Model`. One that trains with several optimizers lists them in a property `optimizers`.
+
+    Returns:
+        list of `keras.optimizers.Optimizer`; empty for a model that isn't compiled.
+    """
+    return getattr(model, "optimizers", None) or [o for o in [model.optimizer] if o is not None]
 
 
 def join(cluster="tf-config"):

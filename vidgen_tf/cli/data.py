@@ -65,13 +65,11 @@ def _make(options):
 
 
 def _verify(options):
-    from .. import datasets
+    from .. import datasets, shards
 
     damaged = 0
-    folders = [name for name in options.names if name not in datasets.DATASETS and (Path(name) / "index.json").exists()]
+    folders = [name for name in options.names if name not in datasets.DATASETS and (Path(name) / shards.INDEX).exists()]
     for folder in folders:
-        from .. import shards
-
         states = shards.verify(folder)
         damaged += sum(state != "good" for state in states.values())
         bad = [f"{name} is {state}" for name, state in states.items() if state != "good"]

@@ -17,7 +17,6 @@ from .execute import kernel_of
 from .notebook import clock, code_cells, find, read, shorten, stated_seconds, title_of
 from .student import chapter_version, copies_of
 
-LIMIT_S = 60  # for an answer and its grader
 PLACES = ("in the chapter above it: ", "in a cell of yours above it: ", "", "")  # where an error may come from
 NO_ANSWER = "no answer yet"
 UNANSWERED = "raise NotImplementedError()"  # what nbgrader leaves in the place of a solution
@@ -34,7 +33,7 @@ class Question:
     page: tuple  # the statements of the chapter that stand above it, without those of other questions
 
 
-def grade_copies(names, notebooks, work_dir, limit=LIMIT_S):
+def grade_copies(names, notebooks, work_dir, limit):
     """Grades copies of chapters, and prints points and a message for each question.
 
     Args:
