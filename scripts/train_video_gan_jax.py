@@ -18,6 +18,7 @@ import numpy as np
 from keras import ops
 
 from vidgen_tf.datasets import load
+from vidgen_tf.models import gan as gans
 from vidgen_tf.models import video_gan
 from vidgen_tf.recipes import RECIPES
 from vidgen_tf.recipes.video_gan import build_gan, build_optimizers, clip_kinds
@@ -131,7 +132,7 @@ def main():
         parser.error("set KERAS_BACKEND=jax in the environment")
     recipe = RECIPES[options.name]
     recipe = recipe if options.seed is None else dataclasses.replace(recipe, seed=options.seed)
-    video_gan.gradient_penalty = gradient_penalty
+    gans.gradient_penalty = gradient_penalty
     gan = train(recipe, options.steps or recipe.steps["full"])
     generator = recipe.build()
     generator.set_weights(gan.ema_generator.get_weights())

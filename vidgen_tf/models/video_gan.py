@@ -9,7 +9,7 @@ from keras import layers, ops
 from ..errors import CourseError, check_whole
 from ..layers import Shift, depth_to_space, update_ema
 from .base import Config, ConfiguredModel
-from .gan import AdversarialModel, gradient_penalty, rpgan_losses
+from .gan import AdversarialModel, r1_r2_penalty, rpgan_losses
 from .video_discriminators import DISCRIMINATORS, embedding_of, shown_inputs
 
 
@@ -335,10 +335,7 @@ class VideoGAN(AdversarialModel):
         Returns:
             float scalar.
         """
-        if not self.gamma:
-            return 0.0
-        part = slice(None, None, self.penalty_stride)
-        shape = real.shape[1:]
+        shape, part = real.shape[1:], slice(None, None, self.penalty_stride)
 
         def logit(rows, training):
             frames = ops.reshape(rows, (-1, *shape))
@@ -346,8 +343,8 @@ class VideoGAN(AdversarialModel):
             return sum(ops.sum(each, axis=-1) / each.shape[-1] ** 0.5 for each in logits.values())
 
         # (B, K, H, W, C) -> (B, K*H, W, C): frames below one another, as the penalty of pictures wants them
-        rows = [ops.reshape(frames[part], (-1, shape[0] * shape[1], *shape[2:])) for frames in (real, fake)]
-        return self.gamma / 2 * sum(gradient_penalty(logit, one) for one in rows)
+        rows = [ops.reshape(frames, (-1, shape[0] * shape[1], *shape[2:])) for frames in (real, fake)]
+        return r1_r2_penalty(logit, *rows, self.gamma, self.penalty_stride)
 
     def train_step(self, data):
         """One step of the discriminators and one of the generator, on the same frames; neither changes the other's weights.
