@@ -17,26 +17,39 @@ DISTANCES = ("frame_frechet_distance", "video_frechet_distance")
 TRAITS = ("skin", "hair_style", "beard", "glasses")  # of a face, that a clip can't change; a bald head's hair has no colour
 
 
-def read_contents(frames, dataset):
-    """What the frame classifier sees in each frame that a clip should keep.
+def read_frames(frames, dataset):
+    """What the frame classifier sees in each frame.
 
     Args:
         frames: uint8 `(N, T, H, W, C)`.
         dataset: str, "digits" or "faces".
 
     Returns:
-        int `(N, T, A)`: of digits the digit; of faces each of `TRAITS`.
+        dict from each of its outputs to int `(N, T)`.
     """
     outputs = predict_probabilities(load_cached(SPECS[dataset].frame_classifier), frames.reshape(-1, *frames.shape[2:]))
-    names = ("digit",) if dataset == "digits" else TRAITS
-    return np.stack([outputs[name].argmax(axis=1).reshape(frames.shape[:2]) for name in names], axis=-1)
+    return {name: value.argmax(axis=1).reshape(frames.shape[:2]) for name, value in outputs.items() if name != "features"}
 
 
-def read_motions(frames, dataset):
+def read_contents(seen, dataset):
+    """What a clip should keep, in each frame.
+
+    Args:
+        seen: dict of `read_frames`.
+        dataset: str, "digits" or "faces".
+
+    Returns:
+        int `(N, T, A)`: of digits the digit; of faces each of `TRAITS`.
+    """
+    return np.stack([seen[name] for name in (("digit",) if dataset == "digits" else TRAITS)], axis=-1)
+
+
+def read_motions(frames, seen, dataset):
     """The kind of motion that classifiers see in clips.
 
     Args:
         frames: uint8 `(N, T, H, W, C)`.
+        seen: dict of `read_frames`.
         dataset: str, "digits", whose clips a classifier reads as a whole; or "faces", whose frames one reads one by one: eyes
             that are shut make a blink, a mouth that opens and shuts makes talk, and what is seen last a smile or surprise.
 
@@ -45,12 +58,9 @@ def read_motions(frames, dataset):
     """
     if dataset == "digits":
         return predict_probabilities(load_cached(SPECS[dataset].video_classifier), frames)["motion"].argmax(axis=1)
-    outputs = predict_probabilities(load_cached(SPECS[dataset].frame_classifier), frames.reshape(-1, *frames.shape[2:]))
-    seen = {name: outputs[name].argmax(axis=1).reshape(frames.shape[:2]) for name in ("smile", "mouth_open", "eyes_shut")}
-    talks = np.abs(np.diff(seen["mouth_open"], axis=1)).sum(axis=1) > 1
     cases = {
         "blink": seen["eyes_shut"].any(axis=1),
-        "talk": talks,
+        "talk": np.abs(np.diff(seen["mouth_open"], axis=1)).sum(axis=1) > 1,
         "smile": seen["smile"][:, -1],
         "surprise": seen["mouth_open"][:, -1],
     }
@@ -108,9 +118,10 @@ def swap_contents(model, dataset, count, seed):
     noise = rng.standard_normal((count, config.noise_dim))
     clips = [generate_clips(model, kinds, seed, part, noise) for kinds, part in ((own, content[0]), (other, content[1]))]
     unmoved = generate_clips(model, np.stack([rng.permutation(own[:, 0]), other[:, 1]], axis=1), seed + 1, content[1])
-    before, swapped, target = (most_frequent(read_contents(clip, dataset)) for clip in (*clips, unmoved))
+    seen = [read_frames(frames, dataset) for frames in (*clips, unmoved)]
+    before, swapped, target = (most_frequent(read_contents(each, dataset)) for each in seen)
     content_swapped = (swapped == target).all(axis=-1) & (swapped != before).any(axis=-1)
-    motion_kept = read_motions(clips[1], dataset) == own[:, 0]
+    motion_kept = read_motions(clips[1], seen[1], dataset) == own[:, 0]
     return {"content_swapped": content_swapped, "motion_kept": motion_kept, "swap_accuracy": content_swapped & motion_kept}
 
 
@@ -138,8 +149,9 @@ def measure_clips(frames, kinds, dataset):
         dict of float `(N,)`: "identity_kept"; "motion_accuracy"; of digits "digit_accuracy" of the first frame and "speed"; of
         faces "speed", the mean change of a pixel from frame to frame.
     """
-    contents = read_contents(frames, dataset)
-    found = {"identity_kept": identity_kept(contents), "motion_accuracy": 1.0 * (read_motions(frames, dataset) == kinds[:, 0])}
+    seen = read_frames(frames, dataset)
+    contents, motions = read_contents(seen, dataset), read_motions(frames, seen, dataset)
+    found = {"identity_kept": identity_kept(contents), "motion_accuracy": 1.0 * (motions == kinds[:, 0])}
     if dataset == "digits":
         return found | {"digit_accuracy": 1.0 * (contents[:, 0, 0] == kinds[:, 1]), "speed": mean_speeds(frames)}
     return found | {"speed": np.abs(np.diff(frames.astype(np.float32), axis=1)).mean(axis=(1, 2, 3, 4))}
