@@ -304,18 +304,24 @@ def sets():
     for dataset in ("shapes", "digits"):
         clips, test = datasets.load(dataset, "train", 7 * SET), datasets.load(dataset, "test", 2 * SET).frames
         parts = [clips[i * SET : (i + 1) * SET] for i in range(2, 7)]
-        features = {id(frames): {} for frames in [test, *(part.frames for part in parts)]}
-        found[dataset] = {"searched": clips.frames[: 2 * SET], "sets": parts, "test": test, "features": features, "real": {}}
+        known = {id(frames): {} for frames in [test, *(part.frames for part in parts)]}
+        found[dataset] = {"searched": clips.frames[: 2 * SET], "sets": parts, "test": test, "known": known, "real": {}}
     with pytest.MonkeyPatch.context() as patch:  # values alone: their intervals take a hundred times as long
         patch.setattr(measurements, "resampled_estimate", lambda statistic, n, clusters: Estimate(statistic(np.arange(n)), n))
         yield found
 
 
+def once(function, frames, *arguments, given):
+    """What a function gives of clips; of real clips it is computed once."""
+    known = given["known"].get(id(frames), {})
+    if function not in known:
+        known[function] = function(frames, *arguments)
+    return known[function]
+
+
 def features_of(frames, dataset, kinds, given):
-    """Features of these kinds; those of real clips are computed once."""
-    known = given["features"].get(id(frames), {})
-    known.update({kind: FEATURES[kind](frames, dataset)[kind] for kind in kinds if kind not in known})
-    return {kind: known[kind] for kind in kinds}
+    """Features of these kinds."""
+    return {kind: once(FEATURES[kind], frames, dataset, given=given)[kind] for kind in kinds}
 
 
 def measured(metric, frames, dataset, given):
@@ -324,10 +330,12 @@ def measured(metric, frames, dataset, given):
         features = [features_of(clips, dataset, DISTRIBUTION[metric], given) for clips in (frames, given["test"])]
         return distribution_scores(*features)[metric].value
     if metric == "memorized_share":
-        unseen, found = (nearest_clip(clips, given["searched"])[1][:, None] for clips in (given["sets"][0].frames, frames))
+        pair = given["sets"][0].frames, frames
+        unseen, found = (once(nearest_clip, clips, given["searched"], given=given)[1][:, None] for clips in pair)
         return memorization_scores(found, unseen)["memorized_share"].value
-    found = physics_scores(frames, dataset, {}, None) if metric == "trajectory_residual" else frame_scores(frames)
-    return found[metric].value
+    if metric == "trajectory_residual":
+        return once(physics_scores, frames, dataset, {}, None, given=given)[metric].value
+    return once(frame_scores, frames, given=given)[metric].value
 
 
 @pytest.mark.parametrize("dataset", ["shapes", "digits"])
