@@ -1,6 +1,7 @@
 """Experiments: variants differ in what their name says, rows are of real runs, and a training from scratch can be stopped."""
 
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from vidgen_tf import datasets, training
 from vidgen_tf.errors import CourseError
+from vidgen_tf.evaluation import adherence
 from vidgen_tf.experiments import diffusion, text_to_video, video_gan
 from vidgen_tf.recipes import RECIPES
 from vidgen_tf.recipes import diffusion as diffusion_recipes
@@ -99,7 +101,7 @@ def test_a_variant_of_the_video_gan_is_trained_against_the_discriminators_that_i
 @pytest.fixture
 def few_clips(monkeypatch):
     """Training splits of 100 clips, a tiny network, steps that are too few to be worth tracing, and 100 prompts, the fewest that
-    are evaluated."""
+    are evaluated, whose clips are sampled in two steps and of which every fourth frame is classified."""
     fit = training.fit
 
     def fit_eagerly(*arguments, **options):
@@ -111,7 +113,13 @@ def few_clips(monkeypatch):
 
     monkeypatch.setattr(training, "fit", fit_eagerly)
     monkeypatch.setattr(diffusion_recipes, "WARMUP_STEPS", 2)
-    prompts = text_to_video.evaluation_prompts
+    prompts, sampled, frame_features = (
+        text_to_video.evaluation_prompts,
+        text_to_video.sample_captions,
+        adherence.mean_frame_features,
+    )
+    monkeypatch.setattr(text_to_video, "sample_captions", functools.partial(sampled, num_inference_steps=2))
+    monkeypatch.setattr(adherence, "mean_frame_features", lambda frames, dataset: frame_features(frames[:, ::4], dataset))
     monkeypatch.setattr(
         text_to_video, "evaluation_prompts", lambda dataset, count, *options, **others: prompts(dataset, 100, *options, **others)
     )

@@ -204,18 +204,41 @@ every_model = pytest.mark.parametrize("name", CASES)
 WITHOUT_A_GRAPH = ("vq_video_tokenizer", "classifier", "video_classifier", "simvp", "text_to_video", "scene_layers")
 
 
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What is kept of a training with callbacks."""
+
+    model: keras.Model
+    untrained: list  # outputs before the first step
+    losses: list  # at the end of each epoch, as a callback saw them
+    checkpoints: Path  # of the model after each epoch: 1.keras and so on
+
+
 @pytest.fixture(scope="module")
-def trained():
-    """Function from a name to its model after two steps, trained once."""
-    models = {}
+def runs(tmp_path_factory):
+    """Function from a name to its `Run` of two epochs, trained once."""
+    found = {}
 
     def get(name):
-        if name not in models:
-            models[name] = CASES[name].compiled()
-            CASES[name].fit(models[name], steps=2)
-        return models[name]
+        if name not in found:
+            case, losses, folder = CASES[name], [], tmp_path_factory.mktemp(name)
+            model = case.compiled()
+            found[name] = Run(model, case.call(model), losses, folder)
+            callbacks = [
+                keras.callbacks.EarlyStopping("loss", min_delta=1e9),  # no epoch improves by so much: the second one is the last
+                keras.callbacks.ModelCheckpoint(folder / "{epoch}.keras", monitor="loss"),
+                keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs["loss"])),
+            ]
+            case.fit(model, epochs=4, callbacks=callbacks)
+        return found[name]
 
     return get
+
+
+@pytest.fixture
+def trained(runs):
+    """Function from a name to its model after two steps."""
+    return lambda name: runs(name).model
 
 
 @pytest.fixture
@@ -300,23 +323,16 @@ def test_a_new_model_has_all_its_weights_and_a_summary(name):
 
 
 @every_model
-def test_callbacks_see_the_loss(name, tmp_path):
-    case, seen = CASES[name], []
-    model = case.compiled()
-    callbacks = [
-        keras.callbacks.EarlyStopping("loss", min_delta=1e9),  # no epoch improves by so much: the second one is the last
-        keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras", monitor="loss"),
-        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs["loss"])),
-    ]
-    case.fit(model, epochs=4, callbacks=callbacks)
-    assert len(seen) == 2 and np.isfinite(seen).all()
-    assert same(case.call(model), case.call(keras.models.load_model(tmp_path / "2.keras")))
+def test_callbacks_see_the_loss(name, runs):
+    run = runs(name)
+    assert len(run.losses) == 2 and np.isfinite(run.losses).all()
+    case, kept = CASES[name], keras.models.load_model(run.checkpoints / "2.keras")
+    assert same(case.call(run.model), case.call(kept))
 
 
 @every_model
-def test_a_model_trains_in_bfloat16_and_keeps_its_precision_in_its_file(name, policy, tmp_path):
-    case = CASES[name]
-    full = case.call(case.compiled())
+def test_a_model_trains_in_bfloat16_and_keeps_its_precision_in_its_file(name, runs, policy, tmp_path):
+    case, full = CASES[name], runs(name).untrained
     policy("mixed_bfloat16")
     model = case.compiled()
     for a, b in zip(full, case.call(model), strict=True):
