@@ -288,7 +288,14 @@ CAUGHT = [  # what is done to real clips, and the metrics that are there to see 
     (noisy, "frame_frechet_distance"),
     ("copied", "memorized_share"),
 ]
-FEATURES = {"frame": mean_frame_features, "video": video_features}
+
+
+def some_frame_features(frames, dataset):
+    """Of every fourth frame: the mean over a clip needs no more of them, and takes a quarter of the time."""
+    return mean_frame_features(frames[:, ::4], dataset)
+
+
+FEATURES = {"frame": some_frame_features, "video": video_features}
 DISTRIBUTION = {  # metric -> the features that it is made of
     "frame_frechet_distance": ["frame"],
     "video_frechet_distance": ["video"],
