@@ -3,10 +3,13 @@
 import dataclasses
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from .base import Config, ConfiguredModel, check_float_frames, check_multiple
 from .optical_flow import Warp, contract, expand, total_variation
+
+FEATURES_BOX = (0.4, 0.82, 0.3, 0.7)  # top, bottom, left and right of eyes and mouth of an aligned face, as shares of its image
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -22,8 +25,10 @@ class AnimatorConfig(Config):
     channels: int = 3
     num_parameters: int = 7  # of an expression and the head's pose
     filters: tuple[int, ...] = (32, 48, 64)  # of the U-Net, at half, a quarter, ... of the image size
+    map_channels: int = 8  # of the feature maps that are drawn from the parameters
     encoder_filters: tuple[int, ...] = (16, 32, 48, 64)  # of the encoder; each halves the frames
     change_weight: float = 20.0  # how much more an error counts where the frame differs from the picture
+    features_weight: float = 5.0  # how much more an error counts in the box of eyes and mouth, a sixth of an aligned face
     residual_weight: float = 0.1  # of the same of the residual images, which learn before the mask opens
     smoothness_weight: float = 0.005  # of the total variation of the flow
     parameter_weight: float = 1.0  # of the squared error of the encoder
@@ -72,7 +77,9 @@ def build_animation_network(config):
     parameters = keras.Input((2, config.num_parameters), name="parameters")
     code = layers.Dense(64, activation="leaky_relu")(layers.Flatten()(parameters))
     x = expand(contract(picture, config.filters, first_stride=2), code)  # (B, H, W, C) -> (B, H/2, W/2, F)
-    x = layers.Conv2D(32, 3, padding="same", activation="leaky_relu", kernel_initializer="he_normal")(x)
+    x = layers.Concatenate()([x, draw_code(code, size // 4, config.map_channels)])
+    for _ in range(2):
+        x = layers.Conv2D(48, 3, padding="same", activation="leaky_relu", kernel_initializer="he_normal")(x)
     output_layer = {"padding": "same", "dtype": "float32"}
     residual = pixel_shuffle(layers.Conv2D(4 * channels, 3, name="paint", **output_layer)(x), channels)
     moves = pixel_shuffle(layers.Conv2D(12, 3, kernel_initializer="zeros", name="moves", **output_layer)(x), 3)
@@ -80,6 +87,36 @@ def build_animation_network(config):
     frame = mask * Warp(dtype="float32")(picture, flow) + (1 - mask) * residual
     parts = {"frame": frame, "flow": flow, "mask": mask, "residual": residual}
     return keras.Model([picture, parameters], parts, name="animation_network")
+
+
+def draw_code(code, size, channels):
+    """A code as feature maps. Faces are aligned, so a code alone says much of what happens where: eyes and mouths lie alike.
+
+    Args:
+        code: symbolic float `(B, D)`.
+        size: int, height and width of the maps before they are enlarged twice.
+        channels: int.
+
+    Returns:
+        symbolic float `(B, 2 * size, 2 * size, channels)`.
+    """
+    maps = layers.Reshape((size, size, channels))(layers.Dense(size * size * channels)(code))
+    return layers.UpSampling2D(interpolation="bilinear")(maps)
+
+
+def features_mask(size):
+    """Where the eyes and the mouth of an aligned face are.
+
+    Args:
+        size: int, height and width of the image, px.
+
+    Returns:
+        float32 `(size, size, 1)`, 1 in the box and 0 around it.
+    """
+    place = (np.arange(size) + 0.5) / size
+    top, bottom, left, right = FEATURES_BOX
+    rows, columns = (place > top) & (place < bottom), (place > left) & (place < right)
+    return (rows[:, None] & columns)[..., None].astype(np.float32)
 
 
 def pixel_shuffle(x, channels):
@@ -142,6 +179,7 @@ class Animator(ConfiguredModel):
         config = self.config
         first, target = (ops.cast(x["pair"][:, i], "float32") for i in range(2))
         weight = 1 + config.change_weight * ops.abs(target - first)  # (B, H, W, C)
+        weight = weight * (1 + config.features_weight * features_mask(config.image_size))
         loss = ops.mean(weight * ops.abs(y_pred["frame"] - target))
         loss += config.residual_weight * ops.mean(weight * ops.abs(y_pred["residual"] - target))
         loss += config.smoothness_weight * total_variation(y_pred["flow"])
