@@ -7,7 +7,6 @@ from ..datasets import load
 from ..metrics.edges import boundary_f_score
 from ..metrics.image import psnr
 from ..pipelines.image_to_video import (
-    FACE_ATTRIBUTES,
     NUM_FRAMES,
     animate_picture,
     colorize,
@@ -241,8 +240,7 @@ def evaluate_sketch_to_video(model, record):
     lines = sketches.roughen(sketches.draw_sketches(clips.frames[:, 0]), SKETCH_SEED)
     labels = state_labels(clips.states)
     pictures = colorize(colorizer, lines, sample_layouts(model, lines, labels, seed=10))
-    expression = np.where(np.arange(len(FACE_ATTRIBUTES)) == 0, labels, 0)
-    made = image_to_video(animator, motion_model, pictures, expression, seed=11)
+    made = image_to_video(animator, motion_model, pictures, state_labels(clips.states, ("expression",)), seed=11)
     hair = predict_probabilities(load_cached("classifier-faces"), shrink(pictures))["hair_colour"].argmax(axis=1)
     has_hair = clips.states["hair_style"] != faces.HAIR_STYLES.index("bald")
     scores = {name: float(value.mean()) for name, value in line_scores(pictures, lines).items()}

@@ -1,4 +1,4 @@
-"""A diffusion transformer with several conditions, each of which may be left out: attributes in words, and a picture or a sketch."""
+"""A diffusion transformer with several conditions, each of which may be left out: words, and a picture or a sketch."""
 
 import dataclasses
 

@@ -173,7 +173,9 @@ def complete_conditioning(conditioning, shapes, count):
         raise CourseError("A model of scene layers needs the conditioning 'background', the latents of the layer behind.")
     for name, shape in shapes.items():
         if conditioning.get(name) is None:
-            conditioning[name] = np.zeros((count, *(size or 1 for size in shape[1:])), np.float32 if name == "image" else np.int32)
+            conditioning[name] = np.zeros(
+                (count, *(size or 1 for size in shape[1:])), np.float32 if name == "image" else np.int32
+            )
     return conditioning
 
 

@@ -10,6 +10,7 @@ from ..errors import CourseError
 from ..models.conditional_dit import guided_by_each
 from ..video import Clip, to_float, to_uint8
 from ..worlds import faces
+from ..worlds.sketches import draw_sketches, roughen
 from .autoregressive import FACE_ATTRIBUTES
 
 ANIMATOR, MOTION_MODEL = "animator-faces", "motion-diffusion-faces"
@@ -26,7 +27,8 @@ for _name, _count in FACE_ATTRIBUTES.items():
 WORDS = {
     **{word: ("expression", i) for i, words in enumerate((
         ("neutral", "calm", "still", "平静"), ("smiles", "smile", "smiling", "微笑"),
-        ("surprised", "surprise", "惊讶"), ("blinks", "blink", "blinking", "眨眼"), ("talks", "talk", "talking", "speaks", "说话"),
+        ("surprised", "surprise", "惊讶"), ("blinks", "blink", "blinking", "眨眼"),
+        ("talks", "talk", "talking", "speaks", "说话"),
     )) for word in words},
     **{word: ("hair_style", i) for i, words in enumerate((
         ("bald", "光头"), ("short", "短发"), ("bob", "波波头"), ("long", "长发"), ("curly", "卷发"), ("bun", "发髻"),
@@ -34,8 +36,8 @@ WORDS = {
     **{word: ("hair_colour", i) for i, words in enumerate((
         ("black", "黑色"), ("brown", "棕色"), ("red", "红色"), ("blond", "金色"), ("grey", "灰色"),
     )) for word in words},
-    **{word: ("beard", 1) for word in ("beard", "胡子")},
-    **{word: ("has_glasses", 1) for word in ("glasses", "眼镜")},
+    **dict.fromkeys(("beard", "胡子"), ("beard", 1)),
+    **dict.fromkeys(("glasses", "眼镜"), ("has_glasses", 1)),
 }  # fmt: skip
 FILLERS = {"a", "an", "and", "with", "the", "face", "person", "hair", "head", "keeps", "looks", "expression"}
 
@@ -246,3 +248,86 @@ def colorize(colorizer, sketches, layouts):
     image = sketches[..., None].astype(np.float32)
     blocks = (slice(i, i + BATCH_SIZE) for i in range(0, len(image), BATCH_SIZE))
     return np.concatenate([to_uint8(np.asarray(colorizer([image[b], layouts[b]]))) for b in blocks])
+
+
+def clips_of_picture(first, last=None, *, labels, count=1, seed=0):
+    """Clips of a picture by the shipped models.
+
+    Args:
+        first: uint8 `(64, 64, 3)`.
+        last: None, or the picture that the clips end with.
+        labels: int `(5,)` of `read_prompt`; only the expression counts, the rest is in the picture.
+        count: int, how many.
+        seed: non-negative int.
+
+    Returns:
+        list of `Clip`.
+    """
+    animator, model = zoo.load(ANIMATOR), zoo.load(MOTION_MODEL)
+    labels = np.repeat(_of_expression(labels[None]), count, axis=0)
+    pictures = [np.repeat(picture[None], count, axis=0) for picture in (first, last) if picture is not None]
+    make = image_to_video if last is None else fill_between
+    return [Clip(frames) for frames in make(animator, model, *pictures, labels, seed)]
+
+
+def clips_of_sketch(sketch, labels, count=1, seed=0, strokes=None):
+    """Clips of a drawing by the shipped models, each in colours of its own.
+
+    Args:
+        sketch: bool `(64, 64)`.
+        labels: int `(5,)` of `read_prompt`.
+        count: int, how many.
+        seed: non-negative int.
+        strokes: as for `sample_layouts`.
+
+    Returns:
+        list of `Clip`.
+    """
+    sketches, labels = np.repeat(sketch[None], count, axis=0), np.repeat(labels[None], count, axis=0)
+    layouts = sample_layouts(zoo.load(LAYOUT_MODEL), sketches, labels, seed, strokes)
+    pictures = colorize(zoo.load(COLORIZER), sketches, layouts)
+    clips = image_to_video(zoo.load(ANIMATOR), zoo.load(MOTION_MODEL), pictures, _of_expression(labels), seed)
+    return [Clip(frames) for frames in clips]
+
+
+def _of_expression(labels):
+    """Labels without what a picture shows already."""
+    return np.where(np.arange(labels.shape[1]) == list(FACE_ATTRIBUTES).index("expression"), labels, 0)
+
+
+def image_to_video_samples(model, record, count, seed):
+    """Test people, each with an expression of the five in turn.
+
+    Args:
+        model: trained `ConditionalDiffusion` of motion.
+        record: dict with "dataset" and "uses".
+        count: int, how many clips.
+        seed: non-negative int.
+
+    Returns:
+        list of `Clip`.
+    """
+    clips = load(record["dataset"]["name"], "test").subset(count, seed)
+    expression = np.arange(len(clips)) % len(faces.EXPRESSIONS)
+    labels = state_labels(clips.states | {"expression": expression}, ("expression",))
+    frames = image_to_video(zoo.load(record["uses"]["animator"]), model, clips.frames[:, 0], labels, seed)
+    return [Clip(clip) for clip in frames]
+
+
+def sketch_to_video_samples(model, record, count, seed):
+    """Sketches of test people as a hand draws them, coloured by their captions' words and animated.
+
+    Args:
+        model: trained `ConditionalDiffusion` of colour layouts.
+        record: dict with "dataset" and "uses".
+        count: int, how many clips.
+        seed: non-negative int.
+
+    Returns:
+        list of `Clip`.
+    """
+    clips, uses = load(record["dataset"]["name"], "test").subset(count, seed), record["uses"]
+    lines, labels = roughen(draw_sketches(clips.frames[:, 0]), seed), state_labels(clips.states)
+    pictures = colorize(zoo.load(uses["colorizer"]), lines, sample_layouts(model, lines, labels, seed))
+    animator, motion_model = zoo.load(uses["animator"]), zoo.load(uses["motion_model"])
+    return [Clip(clip) for clip in image_to_video(animator, motion_model, pictures, _of_expression(labels), seed)]
