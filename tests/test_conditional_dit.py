@@ -82,7 +82,7 @@ def test_known_tokens_stay_and_missing_conditions_are_zeros():
     zeros = {"labels": np.zeros((2, 2), "int32"), "image": np.zeros((2, 8, 8, 1), "float32")}
     noisy, t = known, np.full((2, 1), 0.5, "float32")
     assert np.array_equal(model.velocity(noisy, t), model.velocity(noisy, t, conditioning=zeros))
-    with pytest.raises(CourseError, match="conditioned on labels, image, so leave out tokens"):
+    with pytest.raises(CourseError, match="conditioned on image, labels, so leave out tokens"):
         model.velocity(noisy, t, conditioning={"tokens": np.zeros((2, 1), "int32")})
 
 

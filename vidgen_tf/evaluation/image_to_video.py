@@ -1,5 +1,8 @@
 """Picture and sketch to video: is the picture kept, is the prompt obeyed, are the lines where they were drawn."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 
 from .. import zoo
@@ -17,12 +20,14 @@ from ..pipelines.image_to_video import (
     sample_layouts,
     state_labels,
 )
+from ..pipelines.pictures import draw_strokes, find_lines
 from ..video import to_float
 from ..worlds import faces, sketches
 from .features import load_cached, predict_probabilities
 from .motion import FRAME, estimate_pair_flow
 from .video_gan import identity_kept, most_frequent, read_contents, read_motions
 
+DRAWINGS = Path(__file__).with_name("drawings.json")  # twenty faces, drawn as paths of a pen: no model learned from them
 SKETCH_SEED = 5  # of the hand that shakes
 TOLERANCES = (1, 2)  # px, of lines
 NUM_DRAWS = 8  # motions whose mean is shown where errors count
@@ -224,6 +229,15 @@ def line_scores(pictures, wanted):
     return scores
 
 
+def load_drawings():
+    """Twenty drawings of faces that come from no edge detector.
+
+    Returns:
+        bool `(20, 64, 64)`, True on a line.
+    """
+    return np.stack([find_lines(draw_strokes(strokes)) for strokes in json.loads(DRAWINGS.read_text())])
+
+
 def evaluate_sketch_to_video(model, record):
     """Rough sketches of test people and the words of their captions, coloured and animated.
 
@@ -232,7 +246,8 @@ def evaluate_sketch_to_video(model, record):
         record: dict with "dataset" and "uses", its record.
 
     Returns:
-        dict of float: the line scores of the first frames, see `line_scores`; "color_accuracy", whether hair is of the colour
+        dict of float: the line scores of the first frames, see `line_scores`, and under "drawings_..." those of twenty drawings
+        that come from no edge detector; "color_accuracy", whether hair is of the colour
         asked for, where there is hair; "motion_accuracy", whether the clip's expression is.
     """
     clips = load(record["dataset"]["name"], "test")
@@ -244,6 +259,10 @@ def evaluate_sketch_to_video(model, record):
     hair = predict_probabilities(load_cached("classifier-faces"), shrink(pictures))["hair_colour"].argmax(axis=1)
     has_hair = clips.states["hair_style"] != faces.HAIR_STYLES.index("bald")
     scores = {name: float(value.mean()) for name, value in line_scores(pictures, lines).items()}
+    drawings = load_drawings()
+    nothing_said = np.zeros((len(drawings), labels.shape[1]), np.int32)
+    pictures = colorize(colorizer, drawings, sample_layouts(model, drawings, nothing_said, seed=12))
+    scores |= {f"drawings_{name}": float(value.mean()) for name, value in line_scores(pictures, drawings).items()}
     return scores | {
         "color_accuracy": float((hair == clips.states["hair_colour"])[has_hair].mean()),
         "motion_accuracy": float((read_motions(shrink(made), "faces") == clips.states["expression"]).mean()),

@@ -1,8 +1,11 @@
 """Pictures and drawings of a user's own, fitted to what the models of faces take, and whether they know such pictures."""
 
+import itertools
 import warnings
 
 import numpy as np
+from scipy import ndimage
+from skimage.draw import line
 from skimage.filters import threshold_otsu
 from skimage.morphology import skeletonize
 
@@ -90,3 +93,23 @@ def strangeness(picture):
     np.fill_diagonal(apart, np.inf)
     own = sketches.color_layout(picture[None]).astype(np.float32).reshape(1, -1)
     return float(np.abs(known - own).mean(axis=1).min() / apart.min(axis=1).max())
+
+
+def draw_strokes(strokes, width_px=2):
+    """Paths of a pen as a drawing.
+
+    Args:
+        strokes: list of paths, each a list of (x, y) from 0 to 100, the side of the drawing.
+        width_px: int, of a stroke.
+
+    Returns:
+        uint8 `(256, 256)`, black strokes on white.
+    """
+    size = SIZE * FINE
+    ink = np.zeros((size, size), bool)
+    for path in strokes:
+        points = np.clip(np.rint(np.asarray(path) * (size / 100)).astype(int), 0, size - 1)
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
+            ink[line(y0, x0, y1, x1)] = True
+    ink = ndimage.binary_dilation(ink, iterations=width_px // 2)
+    return np.where(ink, 0, 255).astype(np.uint8)
