@@ -138,7 +138,8 @@ def step_flops(model, times=1):
     """The work of a training step for one item: a backward pass costs twice a forward one, or once to the images alone.
 
     Args:
-        model: built `keras.Model`, or one of the models `GAN`, `FlowGAN`, `VideoGAN`, `FlowNet`, `Animator`, `GPT` and `FlowMatching`.
+        model: built `keras.Model`, or one of the models `GAN`, `FlowGAN`, `VideoGAN`, `FlowNet`, `Animator`, `GPT` and
+            `FlowMatching`.
         times: how often an item passes through the model, once for each of its frames where they are read one by one.
 
     Returns:
