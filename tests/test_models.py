@@ -14,8 +14,11 @@ import pytest
 
 from vidgen_tf.errors import CourseError
 from vidgen_tf.models import (
+    animator,
     autoregressive,
     classifier,
+    colorizer,
+    conditional_dit,
     convlstm,
     dcgan,
     dit,
@@ -183,7 +186,23 @@ GPT = autoregressive.GPTConfig(
 )
 CLIP_TOKENS = {"condition": RNG.integers(0, 5, (4, 2)).astype("int32"), "tokens": RNG.integers(0, 7, (4, 6)).astype("int32")}
 
+ANIMATOR = animator.AnimatorConfig(8, 1, 2, filters=(4, 6), map_channels=1, encoder_filters=(4, 4))
+COLORIZER = colorizer.ColorizerConfig(8, 1, 4, filters=(4, 6))
+CONDITIONAL = conditional_dit.ConditionalDiffusionConfig(
+    num_frames=4, latent_dim=3, hidden_dim=8, num_layers=1, num_heads=2, num_labels=5, num_attributes=2,
+    image_size=8, image_channels=1, image_filters=(4, 4), has_grid=True
+)  # fmt: skip
+CONDITIONS = {"labels": RNG.integers(0, 5, (4, 2)).astype("int32"), "image": floats(4, 8, 8, 1)}
+
 CASES |= {
+    "animator": Case(lambda: animator.Animator(ANIMATOR), {"pair": floats(4, 2, 8, 8, 1), "parameters": floats(4, 2, 2)}),
+    "colorizer": Case(lambda: colorizer.Colorizer(COLORIZER), [floats(4, 8, 8, 1), floats(4, 4, 4, 1)], floats(4, 8, 8, 1)),
+    "conditional_diffusion": Case(
+        lambda: conditional_dit.ConditionalDiffusion(CONDITIONAL),
+        {"noisy": floats(4, 4, 3), "timesteps": np.abs(floats(4, 4))} | CONDITIONS,
+        floats(4, 4, 3),
+        "mse",
+    ),
     "video_tokenizer": tokenizer("fsq"),
     "vq_video_tokenizer": tokenizer("vq"),
     "gpt": Case(lambda: autoregressive.GPT(GPT), CLIP_TOKENS, names=("loss", "bits_per_token")),

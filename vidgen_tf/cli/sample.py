@@ -11,7 +11,9 @@ def add_parser(commands):
         commands: subparsers of argparse.
     """
     sample = commands.add_parser("sample", help="sample clips from a model of the zoo", allow_abbrev=False)
-    sample.add_argument("name", type=filled, help="a model's name, see `zoo list`; or text-to-video with --prompt or --prompts")
+    sample.add_argument(
+        "name", type=filled, help="a model's name, see `zoo list`; or text-to-video, image-to-video or sketch-to-video"
+    )
     sample.add_argument("-n", type=count, help="how many clips (default: 16, or one for each prompt)")
     sample.add_argument(
         "-o", "--output", type=filled, default="build/sample.mp4", help=".mp4, .gif, .webp or .png (default: build/sample.mp4)"
@@ -22,8 +24,13 @@ def add_parser(commands):
         type=filled,
         help="instead of the shipped weights: a file that `train` made; of text-to-video, its folder if trained from scratch",
     )
-    sample.add_argument("--prompt", help="of text-to-video: what to show, in English or Chinese")
+    sample.add_argument("--prompt", help="of text-to-video, image-to-video and sketch-to-video: what to show, English or Chinese")
     sample.add_argument("--prompts", type=filled, metavar="FILE", help="of text-to-video: a text file with a prompt in each line")
+    sample.add_argument("--image", type=filled, metavar="FILE", help="of image-to-video: a picture of a face, the first frame")
+    sample.add_argument("--last-image", type=filled, metavar="FILE", help="of image-to-video: a picture that the clip ends with")
+    sample.add_argument(
+        "--sketch", type=filled, metavar="FILE", help="of sketch-to-video: a drawing of a face, lines on a ground"
+    )
     sample.add_argument(
         "--guidance-scale",
         type=number(0, 20),
@@ -39,6 +46,10 @@ def _sample(options):
     if options.name == "text-to-video":
         clips = _from_prompts(options)
         return save_clip(clips[0] if len(clips) == 1 else video.grid(clips), options.output)  # one keeps its caption
+    if options.name in ("image-to-video", "sketch-to-video"):
+        return save_clip(video.grid(_from_picture(options)), options.output)
+    if options.image or options.last_image or options.sketch:
+        raise CourseError(f"--image is for image-to-video and --sketch for sketch-to-video, not for {options.name}.")
     if options.prompt is not None or options.prompts or options.guidance_scale is not None:
         raise CourseError(f"Prompts and guidance are for text-to-video, not for {options.name}.")
     from .. import zoo
@@ -70,3 +81,25 @@ def _from_prompts(options):
     from ..pipelines.text_to_video import text_to_video
 
     return text_to_video(prompts, options.seed, options.guidance_scale, options.weights)
+
+
+def _from_picture(options):
+    """Clips of a picture or of a sketch that moves."""
+    wanted, given = {"image-to-video": ("--image", options.image), "sketch-to-video": ("--sketch", options.sketch)}[options.name]
+    if given is None:
+        raise CourseError(f"Say what to begin with: {options.name} {wanted} FILE, and --prompt 'smiles'.")
+    if options.weights or options.prompts or options.guidance_scale is not None:
+        raise CourseError(f"{options.name} takes {wanted}, --prompt, -n and --seed.")
+    from ..pipelines import image_to_video, pictures
+
+    labels, count = image_to_video.read_prompt(options.prompt or ""), options.n or 1
+    if options.name == "sketch-to-video":
+        print(f"{given}: its central square, {pictures.SIZE}x{pictures.SIZE} px, its lines thinned")
+        return image_to_video.clips_of_sketch(pictures.open_sketch(given), labels, count, options.seed)
+    files = [path for path in (given, options.last_image) if path]
+    ends = [pictures.open_picture(path) for path in files]
+    for path, picture in zip(files, ends):
+        print(f"{path}: its central square, {pictures.SIZE}x{pictures.SIZE} px")
+        if pictures.strangeness(picture) > pictures.FAMILIAR:
+            print(f"{path} is unlike all drawn faces that the model learned from: expect little.")
+    return image_to_video.clips_of_picture(*ends, labels=labels, count=count, seed=options.seed)

@@ -5,6 +5,7 @@ import functools
 from .autoregressive import evaluate_autoregressive, evaluate_tokenizer
 from .bouncing import evaluate_bouncing
 from .features import class_accuracy
+from .image_to_video import evaluate_animator, evaluate_colorizer, evaluate_image_to_video, evaluate_sketch_to_video
 from .images import evaluate_generator, evaluate_glo
 from .labels import LABELS
 from .latents import evaluate_autoencoder
@@ -43,6 +44,10 @@ EVALUATIONS = {name: functools.partial(evaluate_classifier, labelled) for name, 
     "latent_samples": evaluate_latent_model,
     "video": evaluate_video,
     "text_to_video": evaluate_text_to_video,
+    "animator": evaluate_animator,
+    "image_to_video": evaluate_image_to_video,
+    "colorizer": evaluate_colorizer,
+    "sketch_to_video": evaluate_sketch_to_video,
     "video_tokenizer": evaluate_tokenizer,
     "autoregressive": evaluate_autoregressive,
 }

@@ -12,7 +12,8 @@ from .base import Config, ConfiguredModel
 from .flow_matching import euler
 from .text_encoder import TextEncoder
 
-CONDITIONING = ("tokens", "background")  # what a model may be conditioned on: captions, the latents of the scene layer behind
+# What a model may be conditioned on: captions, the latents of the scene layer behind, attributes, a picture or a sketch.
+CONDITIONING = ("tokens", "background", "labels", "image")
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -151,7 +152,7 @@ def build_transformer(config):
 
 
 def complete_conditioning(conditioning, shapes, count):
-    """Checks what a model is given to be conditioned on, and adds null tokens where there is no caption.
+    """Checks what a model is given to be conditioned on, and adds zeros, which stand for nothing, where it is given nothing.
 
     Args:
         conditioning: None, or a dict, see `LatentDiffusion.velocity`.
@@ -170,8 +171,11 @@ def complete_conditioning(conditioning, shapes, count):
         raise CourseError(f"This model is conditioned on {takes}, so leave out {', '.join(sorted(wrong))}.")
     if "background" in shapes and conditioning.get("background") is None:
         raise CourseError("A model of scene layers needs the conditioning 'background', the latents of the layer behind.")
-    if "tokens" in shapes and conditioning.get("tokens") is None:
-        conditioning["tokens"] = np.zeros((count, 1), np.int32)
+    for name, shape in shapes.items():
+        if conditioning.get(name) is None:
+            conditioning[name] = np.zeros(
+                (count, *(size or 1 for size in shape[1:])), np.float32 if name == "image" else np.int32
+            )
     return conditioning
 
 

@@ -3,6 +3,7 @@
 from ..errors import CourseError
 from .animation import motion_transfer
 from .autoregressive import autoregressive_samples, token_reconstruction
+from .image_to_video import image_to_video_samples, sketch_to_video_samples
 from .images import decoder_interpolation, generator_interpolation, glo_interpolation
 from .prediction import frame_prediction, latent_rollout
 from .text_to_video import text_to_video_samples
@@ -16,6 +17,8 @@ PIPELINES = {
     "decoder_interpolation": decoder_interpolation,
     "video_gan": video_gan_samples,
     "motion_transfer": motion_transfer,
+    "image_to_video": image_to_video_samples,
+    "sketch_to_video": sketch_to_video_samples,
     "frame_prediction": frame_prediction,
     "latent_rollout": latent_rollout,
     "video": video_samples,

@@ -1,8 +1,11 @@
 """Models built from the zoo's records: a name and a configuration become a `keras.Model`."""
 
 from ..errors import CourseError
+from ..models.animator import Animator, AnimatorConfig
 from ..models.autoregressive import GPT, GPTConfig
 from ..models.classifier import ClassifierConfig, build_classifier
+from ..models.colorizer import Colorizer, ColorizerConfig
+from ..models.conditional_dit import ConditionalDiffusion, ConditionalDiffusionConfig
 from ..models.convlstm import ConvLSTM, ConvLSTMConfig
 from ..models.dcgan import DCGANConfig, build_dcgan_generator
 from ..models.dit import DiffusionConfig, LatentDiffusion
@@ -31,6 +34,9 @@ MODELS = {
     "LatentGRU": (LatentRNNConfig, lambda config, seed: LatentGRU(config)),
     "LatentSVG": (LatentRNNConfig, LatentSVG),
     "LatentDiffusion": (DiffusionConfig, lambda config, seed: LatentDiffusion(config)),
+    "Animator": (AnimatorConfig, lambda config, seed: Animator(config)),
+    "ConditionalDiffusion": (ConditionalDiffusionConfig, lambda config, seed: ConditionalDiffusion(config)),
+    "Colorizer": (ColorizerConfig, Colorizer),
     "VideoTokenizer": (VideoTokenizerConfig, lambda config, seed: VideoTokenizer(config)),
     "GPT": (GPTConfig, GPT),
     "Classifier": (ClassifierConfig, lambda config, seed: build_classifier(config)),
