@@ -1,9 +1,9 @@
 """How each shipped model is trained: data, configuration and budget, a frozen `Recipe` each."""
 
-from . import autoregressive, classifiers, diffusion, flow, gan, glo, latent_rnn, predictors, text_to_video, vae, video_gan
+from . import autoregressive, classifiers, diffusion, flow, gan, glo, latent_rnn, predictors, style, text_to_video, vae, video_gan
 from .recipe import Recipe
 
 __all__ = ["RECIPES", "Recipe"]
 
-_FAMILIES = (glo, classifiers, gan, latent_rnn, vae, predictors, diffusion, text_to_video, flow, video_gan, autoregressive)
+_FAMILIES = (glo, classifiers, gan, latent_rnn, vae, predictors, diffusion, text_to_video, flow, video_gan, autoregressive, style)
 RECIPES = {recipe.name: recipe for family in _FAMILIES for recipe in family.RECIPES}

@@ -18,8 +18,8 @@ DRAWS = 1 << 17  # random numbers that a lattice may use up
 def draw_style(name, seed, size=128):
     """A picture in a style; another seed gives another picture in the same style.
 
-    The looks are those of Dürer's cross-hatching, Seurat's pointillism, Hiroshige's and Kirchner's woodcuts, Sesshū's ink wash, neon
-    signs, the mosaics of Ravenna, Turner's watercolours, and the blueprints that Herschel invented in 1842.
+    The looks are those of Dürer's cross-hatching, Seurat's pointillism, Hiroshige's and Kirchner's woodcuts, Sesshū's ink wash,
+    neon signs, the mosaics of Ravenna, Turner's watercolours, and the blueprints that Herschel invented in 1842.
 
     Args:
         name: str, one of `STYLES`.
