@@ -165,28 +165,41 @@ def adain(content, style):
     return (ops.cast(content, "float32") - mean) / std * style_std + style_mean
 
 
-def style_grams(extractor, frames):
-    """What a style is: the Gram matrices of blurred opponent colours, and of the features at each size.
-
-    To each map a channel of ones is added, so that a matrix holds the channels' means as well.
+def style_features(extractor, frames):
+    """The maps whose statistics are a style: blurred opponent colours, and a network's features at each size.
 
     Args:
         extractor: `keras.Model` of `build_feature_extractor`.
         frames: float `(B, H, W, 3)` in [-1, 1].
 
     Returns:
-        list of float32 `(B, C + 1, C + 1)`, the first that of the colours.
+        list of float `(B, h, w, C)`, the colours first.
     """
-    maps = [blurred(opponent_colors(frames), 2), *extractor(frames)]
-    return [gram_matrix(ops.concatenate([ops.cast(x, "float32"), ops.ones_like(x[..., :1], "float32")], axis=-1)) for x in maps]
+    return [blurred(opponent_colors(frames), 2), *extractor(frames)]
 
 
-def style_loss(grams, style):
-    """How far Gram matrices are from those of a style, as a share of the style's own size; the mean over the matrices.
+def style_grams(features):
+    """The Gram matrix of each map, to which a channel of ones is added, so that it holds the channels' means as well.
+
+    Args:
+        features: list of float `(B, h, w, C)`, see `style_features`.
+
+    Returns:
+        list of float32 `(B, C + 1, C + 1)`.
+    """
+    return [
+        gram_matrix(ops.concatenate([ops.cast(x, "float32"), ops.ones_like(x[..., :1], "float32")], axis=-1)) for x in features
+    ]
+
+
+def style_loss(grams, style, sizes=None):
+    """How far Gram matrices are from those of a style: squared differences, the mean over the matrices.
 
     Args:
         grams: list of float `(B, C, C)`, see `style_grams`.
         style: list of the same form.
+        sizes: float `(B, number of matrices)`, what each squared difference is divided by, such as those of frames without a
+            style, so that no style and no matrix outweighs the others; None for the squared sizes of the style's own matrices.
 
     Returns:
         float32 `(B,)`.
@@ -196,10 +209,23 @@ def style_loss(grams, style):
         2016, "Perceptual losses for real-time style transfer and super-resolution".
     """
     shares = []
-    for gram, target in zip(grams, style, strict=True):
-        error = ops.sum(ops.square(gram - target), axis=(1, 2))
-        shares.append(error / (ops.sum(ops.square(target), axis=(1, 2)) + 1e-6))
+    for i, (gram, target) in enumerate(zip(grams, style, strict=True)):
+        size = ops.sum(ops.square(target), axis=(1, 2)) if sizes is None else sizes[:, i]
+        shares.append(gram_distance(gram, target) / (size + 1e-6))
     return sum(shares) / len(shares)
+
+
+def gram_distance(gram, other):
+    """The squared difference of two Gram matrices, summed over their entries.
+
+    Args:
+        gram: float `(B, C, C)`.
+        other: float of the same shape.
+
+    Returns:
+        float `(B,)`.
+    """
+    return ops.sum(ops.square(gram - other), axis=(1, 2))
 
 
 def content_loss(features, content):
