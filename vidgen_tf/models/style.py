@@ -52,12 +52,12 @@ def build_texture_network(config):
     means = []
     for level, filters in enumerate(config.filters, start=1):
         if level > 1:
-            x = layers.AveragePooling2D()(x)  # (B, H, W, C) -> (B, H/2, W/2, C)
+            x = layers.AveragePooling2D(2)(x)  # (B, H, W, C) -> (B, H/2, W/2, C)
         for number in range(2):
             x = layers.Conv2D(filters, config.kernel_size, padding="same", use_bias=False)(x)
             x = layers.BatchNormalization()(x)
             x = layers.ReLU(name=f"features_{level}" if number else None)(x)
-        means.append(layers.GlobalAveragePooling2D()(x))  # (B, H, W, C) -> (B, C)
+        means.append(layers.GlobalAveragePooling2D(2)(x))  # (B, H, W, C) -> (B, C)
     features = layers.Concatenate(dtype="float32")(means)
     x = layers.Dropout(0.2, seed=1)(features)
     logits = layers.Dense(config.num_classes, name="style", dtype="float32")(x)
