@@ -23,7 +23,7 @@ class TextureConfig(Config):
         CourseError: a size that is no whole number or below 1, or no filters.
     """
 
-    filters: tuple[int, ...] = (24, 48, 64, 96)  # channels at full, half, ... size
+    filters: tuple[int, ...] = (16, 32, 64, 96)  # channels at full, half, ... size
     kernel_size: int = 3
     num_classes: int = 9  # eight styles, and frames without one
 
@@ -57,7 +57,7 @@ def build_texture_network(config):
             x = layers.Conv2D(filters, config.kernel_size, padding="same", use_bias=False)(x)
             x = layers.BatchNormalization()(x)
             x = layers.ReLU(name=f"features_{level}" if number else None)(x)
-        means.append(layers.GlobalAveragePooling2D(2)(x))  # (B, H, W, C) -> (B, C)
+        means.append(layers.GlobalAveragePooling2D()(x))  # (B, H, W, C) -> (B, C)
     features = layers.Concatenate(dtype="float32")(means)
     x = layers.Dropout(0.2, seed=1)(features)
     logits = layers.Dense(config.num_classes, name="style", dtype="float32")(x)
@@ -287,6 +287,21 @@ def visible_mask(forward, backward, alpha=0.01, beta=0.5):
     lengths = ops.sum(ops.square(forward) + ops.square(returned), axis=-1)
     consistent = ops.sum(ops.square(forward + returned), axis=-1) <= alpha * lengths + beta
     return ops.cast(ops.logical_and(inside, consistent), "float32")[..., None]
+
+
+def unchanged_color(frames, warped, threshold=0.25):
+    """Where frames have the colours of the warped ones before them: what has just come into view seldom has.
+
+    Args:
+        frames: float `(B, H, W, C)` in [-1, 1].
+        warped: float of the same shape, the frames before, warped.
+        threshold: float, the largest difference of a channel.
+
+    Returns:
+        float32 `(B, H, W, 1)`, 1 or 0.
+    """
+    difference = ops.max(ops.abs(ops.cast(frames, "float32") - warped), axis=-1, keepdims=True)
+    return ops.cast(difference <= threshold, "float32")
 
 
 def temporal_loss(frames, warped, mask):

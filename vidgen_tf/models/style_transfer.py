@@ -38,7 +38,7 @@ class StyleConfig(Config):
     filters: tuple[int, int] = (24, 64)  # channels at half and at quarter size
     num_blocks: int = 4  # residual blocks at quarter size
     style_dim: int = 32  # numbers of a style code
-    moment_dim: int = 470  # numbers that describe a style: means and standard deviations of features
+    moment_dim: int = 422  # numbers that describe a style: means and standard deviations of features
     memory: float = 0.6  # share of the last output where it is visible
 
     def __post_init__(self):
@@ -84,6 +84,11 @@ class ReflectionConv2D(layers.Conv2D):
         edge = self.kernel_size[0] // 2
         return super().call(ops.pad(x, [[0, 0], [edge, edge], [edge, edge], [0, 0]], mode="reflect"))
 
+    def compute_output_shape(self, input_shape):
+        """The shape of the convolved features."""
+        sides = [None if side is None else -(-side // step) for side, step in zip(input_shape[1:3], self.strides)]
+        return (input_shape[0], *sides, self.filters)
+
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class ConditionalInstanceNorm(layers.Layer):
@@ -103,9 +108,9 @@ class ConditionalInstanceNorm(layers.Layer):
         Dumoulin, Shlens and Kudlur, 2017, "A learned representation for artistic style".
     """
 
-    def build(self, input_shape, code_shape):
+    def build(self, x_shape, code_shape):
         """Makes the map from a code to scales and shifts."""
-        self.modulation = layers.Dense(2 * input_shape[-1], dtype=self.dtype_policy, name="modulation")
+        self.modulation = layers.Dense(2 * x_shape[-1], dtype=self.dtype_policy, name="modulation")
         self.modulation.build(code_shape)
 
     def call(self, x, code):
