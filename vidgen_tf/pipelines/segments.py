@@ -1,4 +1,4 @@
-"""A long video made in segments: each is written whole, so that work goes on after a kill, and joined with the sound at the end."""
+"""A long video made in segments: each is written whole, so that work goes on after a kill, then joined with the sound."""
 
 import contextlib
 import itertools
@@ -97,24 +97,22 @@ def join_segments(path, segments, fps, sound=None):
         fps: Fraction.
         sound: Path of a file whose sound is kept; None, or one without sound, for none.
     """
-    with atomic_path(path) as temporary, av.open(str(temporary), "w", options={"movflags": "+faststart"}) as out:
-        with contextlib.ExitStack() as stack:
-            first = stack.enter_context(av.open(str(segments[0])))
-            video = out.add_stream_from_template(first.streams.video[0])
-            write_sound = _sound(out, stack, sound)
-            number = 0
-            for segment in segments:
-                with av.open(str(segment)) as part:
-                    for packet in part.demux(video=0):
-                        if packet.dts is None:
-                            continue
-                        packet.time_base = 1 / fps
-                        packet.pts = packet.dts = number
-                        packet.duration, packet.stream = 1, video
-                        out.mux(packet)
-                        number += 1
-                write_sound(number / fps)
-            write_sound(None)
+    options = {"movflags": "+faststart"}  # plays while it loads
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(av.open(str(stack.enter_context(atomic_path(path))), "w", options=options))
+        video = out.add_stream_from_template(stack.enter_context(av.open(str(segments[0]))).streams.video[0])
+        write_sound, number = _sound(out, stack, sound), 0
+        for segment in segments:
+            with av.open(str(segment)) as part:
+                for packet in part.demux(video=0):
+                    if packet.dts is None:
+                        continue
+                    packet.time_base, packet.pts, packet.dts, packet.duration = 1 / fps, number, number, 1
+                    packet.stream = video
+                    out.mux(packet)
+                    number += 1
+            write_sound(number / fps)
+        write_sound(None)
 
 
 def _sound(out, stack, path):
@@ -163,9 +161,7 @@ class Segments:
         if not resume:
             shutil.rmtree(self.folder, ignore_errors=True)
         if record.is_file() and json.loads(record.read_text()) != settings:
-            raise CourseError(
-                f"{output} was begun with other settings: give the same ones, or leave out --resume to begin again."
-            )
+            raise CourseError(f"{output} was begun with other settings: give the same ones, or begin again without --resume.")
         with atomic_path(record) as temporary:
             temporary.write_text(json.dumps(settings))
         done = itertools.takewhile(lambda number: self._state(number).is_file(), itertools.count())

@@ -96,6 +96,12 @@ def estimate_motion(previous, current):
     return back[0], np.asarray(visible_mask(back, forth) * same)[0]
 
 
+def _given(frames, previous, mask, moments):
+    """What the style network reads, all of it tensors."""
+    given = {"frame": to_float(frames), "previous": previous, "mask": mask, "moments": moments}
+    return {name: tf.convert_to_tensor(value, tf.float32) for name, value in given.items()}
+
+
 class Stylizer:
     """Draws one frame after the other in a style; it holds two frames, however long the clip.
 
@@ -142,8 +148,7 @@ class Stylizer:
             flow, visible = self.motion(self.last, frame)
             if visible.mean() >= CUT:
                 previous, mask = warp(self.drawn, flow[None]), visible[None]
-        given = {"frame": to_float(frame[None]), "previous": previous, "mask": mask, "moments": self.moments}
-        fresh = self.run({name: tf.convert_to_tensor(value, tf.float32) for name, value in given.items()})
+        fresh = self.run(_given(frame[None], previous, mask, self.moments))
         self.last, self.drawn = frame, blend_memory(fresh, previous, mask, self.memory)
         return to_uint8(self.drawn)[0, :height, :width]
 
@@ -198,8 +203,8 @@ def stylize_clips(network, frames, moments, flows=None, masks=None, memory=0.0):
     for t in range(frames.shape[1]):
         if t and flows is not None:
             previous, mask = warp(last, flows[:, t - 1]), np.float32(masks[:, t - 1])
-        last = network({"frame": to_float(frames[:, t]), "previous": previous, "mask": mask, "moments": moments})
-        last = blend_memory(last, previous, mask, memory)
+        fresh = network(_given(frames[:, t], previous, mask, moments))
+        last = blend_memory(fresh, previous, mask, memory)
         drawn.append(to_uint8(last))
     return np.stack(drawn, axis=1)
 
