@@ -55,20 +55,22 @@ def still(previous, current):
 
 
 def test_memory_does_not_grow_with_the_clip(small):
-    alive, most = weakref.WeakSet(), 0
+    alive, most = set(), 0
 
     class Frame(np.ndarray):
-        """An array that can be counted while it lives."""
+        """An array that a weak reference can tell of."""
 
     def frames():
         for i in range(2000):
             frame = np.full((16, 16, 3), i % 256, np.uint8).view(Frame)
-            alive.add(frame)
+            alive.add(i)
+            weakref.finalize(frame, alive.discard, i)
             yield frame
 
-    for count, drawn in enumerate(pipeline.stylize(frames(), "neon", motion=still), start=1):
+    for drawn in pipeline.stylize(frames(), "neon", motion=still):
         most = max(most, len(alive))
-    assert count == 2000 and drawn.shape == (16, 16, 3) and most <= 4
+        assert drawn.shape == (16, 16, 3)
+    assert most <= 4
 
 
 def test_frames_of_any_size_are_drawn_and_memory_steadies_them(small):
@@ -108,10 +110,8 @@ def test_pixels_are_optimised_towards_a_style():
     content, look = draw_style("watercolour", 0, 32), draw_style("blueprint", 0, 32)
     drawn, losses = pipeline.optimize_pixels(content, look, EXTRACTOR, steps=12)
     assert drawn.shape == content.shape and losses[-1] < losses[0]
-    assert (
-        np.abs(drawn.mean(axis=(0, 1)) - look.mean(axis=(0, 1))).sum()
-        < np.abs(content.mean(axis=(0, 1)) - look.mean(axis=(0, 1))).sum()
-    )
+    before, after = (np.abs(x.mean(axis=(0, 1)) - look.mean(axis=(0, 1))).sum() for x in (content, drawn))
+    assert after < before
 
 
 @pytest.mark.parametrize("sound", ["aac", "flac", None])
@@ -147,10 +147,9 @@ def test_a_killed_run_goes_on_where_it_stopped(small, tmp_path, monkeypatch):
     assert cli.main([*command, str(output)]) == 130 and not output.exists()
     assert cli.main([*command, str(output), "--resume"]) == 0
     assert len(drawn) == 7 + 6, "four frames were kept"
-    first, second = (
-        np.stack([frame.to_ndarray(format="rgb24") for frame in av.open(str(p)).decode(video=0)]) for p in (whole, output)
-    )
-    assert first.shape == second.shape and np.abs(np.float32(first) - second).mean() < 1.5
+    clips = [[frame.to_ndarray(format="rgb24") for frame in av.open(str(path)).decode(video=0)] for path in (whole, output)]
+    first, second = np.float32(clips)
+    assert first.shape == second.shape and np.abs(first - second).mean() < 1.5
 
 
 def test_other_settings_are_not_mixed(small, tmp_path, monkeypatch, capsys):
