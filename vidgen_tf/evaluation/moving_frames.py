@@ -13,6 +13,7 @@ SIZE = 64  # of a frame, px
 LARGE = 96  # of a picture that a camera pans over, px
 MAX_PAN = 2  # px per frame and axis
 NUM_FRAMES = 3  # of a training example
+CLIPS_AT_ONCE = 16  # whose masks are computed together
 
 
 def exact_motion(clips):
@@ -31,11 +32,15 @@ def exact_motion(clips):
 
 
 def _visible(frames, flows, forth):
+    """Masks of `exact_motion`, from the flows back and forth."""
     masks = []
-    for clip, back, there in zip(frames, flows, forth):
-        clip = to_float(clip)
-        masks.append(visible_mask(back, there) * unchanged_color(clip[1:], warp(clip[:-1], back)))
-    return np.stack(masks)
+    for i in range(0, len(frames), CLIPS_AT_ONCE):
+        clips = to_float(frames[i : i + CLIPS_AT_ONCE])
+        before, after = (x.reshape(-1, *x.shape[2:]) for x in (clips[:, :-1], clips[:, 1:]))  # (n, T-1, ...) -> (n*(T-1), ...)
+        back, there = (x[i : i + CLIPS_AT_ONCE].reshape(-1, *x.shape[2:]) for x in (flows, forth))
+        mask = visible_mask(back, there) * unchanged_color(after, warp(before, back))
+        masks.append(np.reshape(mask, (*flows[i : i + CLIPS_AT_ONCE].shape[:-1], 1)))
+    return np.concatenate(masks)
 
 
 def pan(frames, flows, forth, seed, size=SIZE):
@@ -73,7 +78,7 @@ def _moments_of(clips, seed):
     return [part.at_times(range(time, time + NUM_FRAMES)) for part, time in parts if len(part)]
 
 
-def training_examples(seed, num_faces=700, num_pans=350, num_shapes=150, num_spheres=100):
+def training_examples(seed, num_faces=420, num_pans=210, num_shapes=98, num_spheres=56):
     """Three consecutive frames of faces, of faces that a camera pans over, of shapes and of spheres, 64x64 px.
 
     Args:

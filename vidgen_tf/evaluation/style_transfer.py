@@ -15,7 +15,7 @@ from ..worlds.styles import STYLES, draw_style
 from .features import predict_probabilities
 from .moving_frames import exact_motion
 
-NUM_CLIPS = 40  # test clips, each in one of the eight styles
+NUM_CLIPS = 32  # test clips, each in one of the eight styles
 PICTURE_SEEDS = range(400, 404)  # of the pictures that show a style, which no training has seen
 
 

@@ -36,7 +36,7 @@ class StyleConfig(Config):
     """
 
     filters: tuple[int, int] = (24, 64)  # channels at half and at quarter size
-    num_blocks: int = 4  # residual blocks at quarter size
+    num_blocks: int = 3  # residual blocks at quarter size
     style_dim: int = 32  # numbers of a style code
     moment_dim: int = 422  # numbers that describe a style: means and standard deviations of features
     memory: float = 0.6  # share of the last output where it is visible

@@ -17,8 +17,9 @@ from ..worlds.styles import STYLES, draw_style
 from .classifiers import train_classifier
 from .recipe import Recipe
 
-NUM_PICTURES = 32  # of each style that a style network learns from
+NUM_PICTURES = 20  # of each style that a style network learns from
 NUM_CONTENTS = 48  # frames without a style, whose distance from a style is the unit of the style loss
+BATCH_SIZE = 8  # pictures whose features are computed together
 
 
 def style_examples(extractor, pictures, contents):
@@ -34,13 +35,14 @@ def style_examples(extractor, pictures, contents):
     """
     examples = {"moments": [], "sizes": []}
     plain = style_grams(style_features(extractor, to_float(contents)))
-    for picture in pictures:
-        features = style_features(extractor, to_float(picture[None]))
+    for first in range(0, len(pictures), BATCH_SIZE):
+        features = style_features(extractor, to_float(pictures[first : first + BATCH_SIZE]))
         grams = style_grams(features)
-        examples["moments"].append(style_moments(features)[0])
-        examples["sizes"].append([np.mean(gram_distance(a, b)) for a, b in zip(plain, grams)])
+        distances = [[np.mean(gram_distance(a, gram)) for gram in b] for a, b in zip(plain, grams)]  # (levels, batch)
+        examples["moments"].extend(np.asarray(style_moments(features)))
+        examples["sizes"].extend(np.transpose(distances))
         for i, gram in enumerate(grams):
-            examples.setdefault(f"gram_{i}", []).append(gram[0])
+            examples.setdefault(f"gram_{i}", []).extend(np.asarray(gram))
     return {name: np.array(values, np.float32) for name, values in examples.items()}
 
 
@@ -121,7 +123,7 @@ RECIPES = [
         model="StyleNetwork",
         config=StyleConfig(),
         dataset=("faces", "train"),
-        steps={"fast": 50, "full": 700},
+        steps={"fast": 50, "full": 275},
         seed=42,
         train=_train_style_network,
         evaluation="style_transfer",
