@@ -32,7 +32,7 @@ class TextureConfig(Config):
         check_whole(1, **{"len(filters)": len(self.filters)})
 
 
-def build_texture_network(config):
+def build_texture_network(config, image_size=None):
     """A convolutional classifier of styles, that reads the mean of its features at each size (global average pooling).
 
     Means over all places tell a texture wherever it is. The features at each size are the outputs of its layers "features_1",
@@ -40,6 +40,7 @@ def build_texture_network(config):
 
     Args:
         config: `TextureConfig`.
+        image_size: int, height and width, px; None for any.
 
     Returns:
         `keras.Model` from float32 `(B, H, W, 3)` in [-1, 1], of any height and width, to a dict of float32: logits
@@ -48,7 +49,7 @@ def build_texture_network(config):
     References:
         Lin, Chen and Yan, 2014, "Network in network" (global average pooling).
     """
-    picture = x = keras.Input((None, None, 3), name="picture")
+    picture = x = keras.Input((image_size, image_size, 3), name="picture")
     means = []
     for level, filters in enumerate(config.filters, start=1):
         if level > 1:

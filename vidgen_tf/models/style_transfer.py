@@ -145,11 +145,12 @@ class Noise(layers.Layer):
         return ops.cast(noise[None] + ops.zeros_like(x[..., :1], "float32"), self.compute_dtype)
 
 
-def build_style_network(config):
+def build_style_network(config, image_size=None):
     """A convolutional network from a frame, its last output and a style to the frame in that style.
 
     Args:
         config: `StyleConfig`.
+        image_size: int, height and width, px; None for any.
 
     Returns:
         `keras.Model` from a dict of float32 to float32 `(B, H, W, 3)` in [-1, 1]; H and W are multiples of 4:
@@ -161,7 +162,8 @@ def build_style_network(config):
         and Kudlur, 2017, "A learned representation for artistic style"; Ghiasi, Lee, Kudlur, Dumoulin and Shlens, 2017,
         "Exploring the structure of a real-time, arbitrary neural artistic stylization network".
     """
-    shapes = {"frame": (None, None, 3), "previous": (None, None, 3), "mask": (None, None, 1), "moments": (config.moment_dim,)}
+    size = (image_size, image_size)
+    shapes = {"frame": (*size, 3), "previous": (*size, 3), "mask": (*size, 1), "moments": (config.moment_dim,)}
     inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
     code = layers.LayerNormalization(center=False, scale=False)(inputs["moments"])
     code = layers.Dense(config.style_dim, name="style_code")(layers.Dense(2 * config.style_dim, activation="relu")(code))
