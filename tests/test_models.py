@@ -189,13 +189,13 @@ CLIP_TOKENS = {"condition": RNG.integers(0, 5, (4, 2)).astype("int32"), "tokens"
 def style_transfer_case():
     """Training of a style network, and a batch of consecutive frames, their motion and a style each."""
     textures = style.TextureConfig(filters=(3, 4, 4), num_classes=3)
-    config = style_transfer.StyleConfig(filters=(4, 6), num_blocks=1, style_dim=3, moment_dim=28)
+    config = style_transfer.StyleConfig(filters=(4, 6), num_blocks=1, style_dim=3, moment_dim=34)
     motion = {"flows": floats(4, 1, 16, 16, 2), "masks": np.abs(floats(4, 1, 16, 16, 1)).round()}
-    grams = {f"gram_{i}": floats(4, size, size) for i, size in enumerate((4, 4, 5, 5))}
+    grams = {f"gram_{i}": floats(4, size, size) for i, size in enumerate((4, 4, 4, 5, 5))}
     return Case(
         lambda: style_transfer.StyleTransfer(config, textures),
-        {"frames": floats(4, 2, 16, 16, 3), **motion, "moments": floats(4, 28)},
-        grams | {"sizes": 1 + np.abs(floats(4, 4))},
+        {"frames": floats(4, 2, 16, 16, 3), **motion, "moments": floats(4, 34)},
+        grams | {"sizes": 1 + np.abs(floats(4, 5))},
         names=("loss", "style_loss", "content_loss", "temporal_loss"),
     )
 

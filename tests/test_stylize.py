@@ -17,7 +17,7 @@ from vidgen_tf.worlds import faces
 from vidgen_tf.worlds.styles import draw_style
 
 EXTRACTOR = build_feature_extractor(build_texture_network(TextureConfig(filters=(3, 4, 4), num_classes=3)))
-NETWORK = build_style_network(StyleConfig(filters=(3, 4), num_blocks=1, style_dim=3, moment_dim=28))
+NETWORK = build_style_network(StyleConfig(filters=(3, 4), num_blocks=1, style_dim=3, moment_dim=34))
 
 
 @pytest.fixture

@@ -340,7 +340,7 @@ def _style_transfer(batch):
     frames, size = tf.zeros((batch, STYLE_FRAMES, STYLE_SIZE, STYLE_SIZE, 3)), (batch, STYLE_FRAMES - 1, STYLE_SIZE, STYLE_SIZE)
     x = {"frames": frames, "flows": tf.zeros((*size, 2)), "masks": tf.ones((*size, 1))}
     x["moments"] = tf.random.stateless_normal((batch, model.config.moment_dim), (0, 1))
-    sides = [3, *model.texture_config.filters]
+    sides = [3, 3, *model.texture_config.filters]
     y = {f"gram_{i}": tf.ones((batch, side + 1, side + 1)) for i, side in enumerate(sides)}
     return model, tf.data.Dataset.from_tensors((x, y | {"sizes": tf.ones((batch, len(sides)))})).repeat()
 

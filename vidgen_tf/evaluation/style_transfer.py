@@ -8,8 +8,8 @@ from ..datasets import load
 from ..metrics.intervals import resampled_estimate
 from ..models.optical_flow import warp
 from ..models.style import build_feature_extractor, content_loss, gram_distance, style_features, style_grams
-from ..models.style_transfer import style_moments
-from ..pipelines.stylize import CONTENT_LEVEL, stylize_clips
+from ..models.style_transfer import CONTENT_LEVEL, style_moments
+from ..pipelines.stylize import stylize_clips
 from ..video import to_float
 from ..worlds.styles import STYLES, draw_style
 from .features import predict_probabilities

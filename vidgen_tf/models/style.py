@@ -167,16 +167,19 @@ def adain(content, style):
 
 
 def style_features(extractor, frames):
-    """The maps whose statistics are a style: blurred opponent colours, and a network's features at each size.
+    """The maps whose statistics are a style: opponent colours, these blurred, and a network's features at each size.
+
+    A network that tells strokes whatever their colour leaves colours free; so these have maps of their own.
 
     Args:
         extractor: `keras.Model` of `build_feature_extractor`.
         frames: float `(B, H, W, 3)` in [-1, 1].
 
     Returns:
-        list of float `(B, h, w, C)`, the colours first.
+        list of float `(B, h, w, C)`, the colours first, of which there are two maps.
     """
-    return [blurred(opponent_colors(frames), 2), *extractor(frames)]
+    colors = opponent_colors(frames)
+    return [colors, blurred(colors), *extractor(frames)]
 
 
 def style_grams(features):

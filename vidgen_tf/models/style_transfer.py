@@ -22,7 +22,7 @@ from .style import (
 )
 
 SIDE_FACTOR = 4  # frame sides must be multiples of it: the network halves them twice
-CONTENT_LEVEL = 3  # of the maps of `style_features`: features at quarter size
+CONTENT_LEVEL = 4  # of the maps of `style_features`: features at quarter size
 NOISE_PERIOD = 251  # px after which the noise that strokes start from repeats
 
 
@@ -38,7 +38,7 @@ class StyleConfig(Config):
     filters: tuple[int, int] = (24, 64)  # channels at half and at quarter size
     num_blocks: int = 3  # residual blocks at quarter size
     style_dim: int = 32  # numbers of a style code
-    moment_dim: int = 422  # numbers that describe a style: means and standard deviations of features
+    moment_dim: int = 428  # numbers that describe a style: means and standard deviations of features
     memory: float = 0.6  # share of the last output where it is visible
 
     def __post_init__(self):
@@ -229,7 +229,7 @@ class StyleTransfer(ConfiguredModel):
         coherent video style transfer network".
     """
 
-    def __init__(self, config, texture_config, style_weight=4.0, content_weight=0.5, lightness_weight=0.5, temporal_weight=3.0):
+    def __init__(self, config, texture_config, style_weight=4.0, content_weight=0.7, lightness_weight=1.0, temporal_weight=3.0):
         super().__init__(name="style_transfer")
         self.config, self.texture_config = config, texture_config
         self.style_weight, self.content_weight = style_weight, content_weight

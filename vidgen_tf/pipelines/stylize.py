@@ -14,13 +14,14 @@ from ..models.optical_flow import warp
 from ..models.style import (
     build_feature_extractor,
     content_loss,
+    gram_distance,
     style_features,
     style_grams,
     style_loss,
     unchanged_color,
     visible_mask,
 )
-from ..models.style_transfer import SIDE_FACTOR, blend_memory, style_moments
+from ..models.style_transfer import CONTENT_LEVEL, SIDE_FACTOR, blend_memory, style_moments
 from ..video import to_float, to_uint8
 from ..worlds.styles import draw_style
 
@@ -29,7 +30,6 @@ PICTURE_SIDE = 256  # px, to which the longer side of a picture of a style is re
 FLOW_SIDE = 128  # px, to which the longer side of frames is reduced before their flow is estimated
 NUM_WARPS = 3  # iterations of that estimate
 CUT = 0.25  # where less than this share of a frame was visible before, it begins a new shot
-CONTENT_LEVEL = 3  # of the maps of `style_features`
 
 
 @functools.cache
@@ -228,7 +228,8 @@ def optimize_pixels(content, style, extractor, steps=100, content_weight=0.05, l
         Gatys, Ecker and Bethge, 2016, "Image style transfer using convolutional neural networks".
     """
     target = style_grams(style_features(extractor, to_float(style[None])))
-    wanted = style_features(extractor, to_float(content[None]))[CONTENT_LEVEL]
+    plain = style_features(extractor, to_float(content[None]))
+    sizes = tf.stack([gram_distance(a, b) for a, b in zip(style_grams(plain), target)], axis=1)  # the content's own loss is 1
     pixels = tf.Variable(to_float((content if start is None else start)[None]))
     optimizer, losses = keras.optimizers.Adam(learning_rate), []
 
@@ -236,8 +237,8 @@ def optimize_pixels(content, style, extractor, steps=100, content_weight=0.05, l
     def step():
         with tf.GradientTape() as tape:
             features = style_features(extractor, pixels)
-            loss = style_loss(style_grams(features), target) + content_weight * content_loss(features[CONTENT_LEVEL], wanted)
-            loss = tf.reduce_sum(loss)
+            kept = content_loss(features[CONTENT_LEVEL], plain[CONTENT_LEVEL])
+            loss = tf.reduce_sum(style_loss(style_grams(features), target, sizes) + content_weight * kept)
         optimizer.apply([tape.gradient(loss, pixels)], [pixels])
         pixels.assign(tf.clip_by_value(pixels, -1.0, 1.0))
         return loss

@@ -128,6 +128,6 @@ RECIPES = [
         train=_train_style_network,
         evaluation="style_transfer",
         uses={"texture_network": "texture-network", "classifier": "classifier-styles"},
-        training={"loss_weights": {"style_weight": 4.0, "content_weight": 0.5, "lightness_weight": 0.5, "temporal_weight": 3.0}},
+        training={"loss_weights": {"style_weight": 4.0, "content_weight": 0.7, "lightness_weight": 1.0, "temporal_weight": 3.0}},
     ),
 ]
