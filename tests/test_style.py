@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from vidgen_tf.errors import CourseError
+from vidgen_tf.evaluation import style_pictures
 from vidgen_tf.evaluation.moving_frames import exact_motion, pan
-from vidgen_tf.evaluation.style_pictures import recolored
 from vidgen_tf.evaluation.style_transfer import edges_kept, error_ratio, motion_error
 from vidgen_tf.models import style
 from vidgen_tf.models.optical_flow import warp
@@ -62,8 +62,23 @@ def test_an_impossible_picture_is_refused(arguments, said):
 
 def test_recolored_pictures_keep_their_strokes():
     pictures = np.stack([draw_style("neon", seed, 32) for seed in range(4)])
-    other = recolored(pictures, seed=1)
+    other = style_pictures.recolored(pictures, seed=1)
     assert (np.ptp(other[0], axis=-1) == 0).all() and (np.sort(other[1], axis=-1) == np.sort(pictures[1], axis=-1)).all()
+
+
+def test_pictures_are_labelled_and_the_two_networks_share_none(monkeypatch):
+    monkeypatch.setattr(style_pictures, "SPLITS", {"train": (0, 1), "validation": (200, 1)})
+    seen = {}
+    for split in ("train", "validation"):
+        for make in (style_pictures.texture_pictures, style_pictures.style_pictures):
+            pictures, labels = make(split)
+            copies = 2 if split == "train" else 1
+            assert (
+                pictures.shape == (copies * 36, 64, 64, 3)
+                and labels["style"].tolist() == copies * np.repeat(range(9), 4).tolist()
+            )
+            seen[split, make] = {picture.tobytes() for picture in pictures[:32]}
+    assert len(set.union(*seen.values())) == 4 * 32
 
 
 def test_adain_gives_the_contents_features_the_styles_moments():

@@ -91,11 +91,10 @@ def training_examples(seed, num_faces=420, num_pans=210, num_shapes=98, num_sphe
     Returns:
         uint8 `(N, 3, 64, 64, 3)`; float16 `(N, 2, 64, 64, 2)` and float16 `(N, 2, 64, 64, 1)`, see `exact_motion`.
     """
-    frames, flows, masks = [], [], []
-    still = [training_clips(load("faces", "train", num_faces)), shapes.make(num_shapes, seed=seed, size=SIZE)]
-    still.append(spheres.make(num_spheres, seed=seed, size=SIZE))
-    for clips in still:
-        for part in _moments_of(clips, seed):
+    frames, flows, masks, others = [], [], [], {shapes: num_shapes, spheres: num_spheres}
+    clips = load("faces", "train", num_faces), *(world.make(n, seed=seed, size=SIZE) for world, n in others.items())
+    for source in clips:
+        for part in _moments_of(training_clips(source), seed):
             back, mask = exact_motion(part)
             frames.append(part.frames), flows.append(back), masks.append(mask)
     for part in _moments_of(faces.make(num_pans, seed=seed, size=16), seed):
