@@ -27,6 +27,8 @@ from vidgen_tf.models import (
     latent_rnn,
     renderer,
     simvp,
+    style,
+    style_transfer,
     vae,
     video_classifier,
     video_tokenizer,
@@ -194,6 +196,21 @@ CONDITIONAL = conditional_dit.ConditionalDiffusionConfig(
 )  # fmt: skip
 CONDITIONS = {"labels": RNG.integers(0, 5, (4, 2)).astype("int32"), "image": floats(4, 8, 8, 1)}
 
+
+def style_transfer_case():
+    """Training of a style network, and a batch of consecutive frames, their motion and a style each."""
+    textures = style.TextureConfig(filters=(3, 4, 4), num_classes=3)
+    config = style_transfer.StyleConfig(filters=(4, 6), num_blocks=1, style_dim=3, moment_dim=34)
+    motion = {"flows": floats(4, 1, 16, 16, 2), "masks": np.abs(floats(4, 1, 16, 16, 1)).round()}
+    grams = {f"gram_{i}": floats(4, size, size) for i, size in enumerate((4, 4, 4, 5, 5))}
+    return Case(
+        lambda: style_transfer.StyleTransfer(config, textures),
+        {"frames": floats(4, 2, 16, 16, 3), **motion, "moments": floats(4, 34)},
+        grams | {"sizes": 1 + np.abs(floats(4, 5))},
+        names=("loss", "style_loss", "content_loss", "temporal_loss"),
+    )
+
+
 CASES |= {
     "animator": Case(lambda: animator.Animator(ANIMATOR), {"pair": floats(4, 2, 8, 8, 1), "parameters": floats(4, 2, 2)}),
     "colorizer": Case(lambda: colorizer.Colorizer(COLORIZER), [floats(4, 8, 8, 1), floats(4, 4, 4, 1)], floats(4, 8, 8, 1)),
@@ -203,6 +220,7 @@ CASES |= {
         floats(4, 4, 3),
         "mse",
     ),
+    "style_transfer": style_transfer_case(),
     "video_tokenizer": tokenizer("fsq"),
     "vq_video_tokenizer": tokenizer("vq"),
     "gpt": Case(lambda: autoregressive.GPT(GPT), CLIP_TOKENS, names=("loss", "bits_per_token")),

@@ -50,7 +50,7 @@ def test_a_classifier_learns_and_resumes_to_the_same_weights(recipe, tmp_path, m
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", [name for name in recipes.RECIPES if "classifier" in name])
+@pytest.mark.parametrize("name", [recipe.name for recipe in recipes.classifiers.RECIPES])
 def test_a_classifier_has_an_output_for_each_label_of_its_data(name):
     recipe = recipes.RECIPES[name]
     frames, labels = evaluation_labels.LABELS[recipe.evaluation]("validation")

@@ -9,6 +9,7 @@ import numpy as np
 from .errors import CourseError
 
 FLOW_SIZE = 32  # height and width of the frames whose optical flow is estimated, px
+STYLE_SIZE, STYLE_FRAMES = 64, 3  # of what the style network learns from, px and frames
 
 
 def bench(seconds=3.0):
@@ -138,8 +139,7 @@ def step_flops(model, times=1):
     """The work of a training step for one item: a backward pass costs twice a forward one, or once to the images alone.
 
     Args:
-        model: built `keras.Model`, or one of the models `GAN`, `FlowGAN`, `VideoGAN`, `FlowNet`, `Animator`, `GPT` and
-            `FlowMatching`.
+        model: built `keras.Model`; those of several passes (GANs, `FlowNet`, `Animator`, `StyleTransfer`, ...) are known.
         times: how often an item passes through the model, once for each of its frames where they are read one by one.
 
     Returns:
@@ -151,8 +151,11 @@ def step_flops(model, times=1):
     from .models.flow_matching import FlowMatching
     from .models.gan import GAN
     from .models.optical_flow import FlowNet, build_flow_network
+    from .models.style_transfer import StyleTransfer
     from .models.video_gan import VideoGAN
 
+    if isinstance(model, StyleTransfer):
+        return _style_transfer_flops(model)
     if isinstance(model, FlowNet):  # its own network takes any size, and so tells none
         return 3 * forward_flops(build_flow_network(model.config, FLOW_SIZE))
     if isinstance(model, FlowGAN):  # one generated batch for both; the discriminator as below, its first two passes once only
@@ -172,6 +175,15 @@ def step_flops(model, times=1):
     # The generator runs twice and learns once; the discriminator runs on four batches, learns from two, passes a gradient on.
     # A penalty is a forward pass, one back to the images, and both of these back to the weights; for real and for generated ones.
     return 4 * generator + 9 * discriminator + (12 / model.penalty_stride * discriminator if model.gamma else 0)
+
+
+def _style_transfer_flops(model):
+    """`step_flops` of three frames: the texture network sees each as it is and as it is drawn, and passes a gradient on."""
+    from .models.style import build_texture_network
+    from .models.style_transfer import build_style_network
+
+    networks = build_style_network(model.config, STYLE_SIZE), build_texture_network(model.texture_config, STYLE_SIZE)
+    return 3 * STYLE_FRAMES * sum(forward_flops(network) for network in networks)
 
 
 def _video_gan_flops(model):
@@ -331,6 +343,22 @@ def _animator(batch):
     return model, data.map(lambda pair, parameters: {"pair": pair, "parameters": parameters})
 
 
+def _style_transfer(batch):
+    import tensorflow as tf
+
+    from .models.style import TextureConfig
+    from .models.style_transfer import StyleConfig, StyleTransfer
+
+    model = StyleTransfer(StyleConfig(), TextureConfig())
+    model.compile("adam", jit_compile=False)
+    frames, size = tf.zeros((batch, STYLE_FRAMES, STYLE_SIZE, STYLE_SIZE, 3)), (batch, STYLE_FRAMES - 1, STYLE_SIZE, STYLE_SIZE)
+    x = {"frames": frames, "flows": tf.zeros((*size, 2)), "masks": tf.ones((*size, 1))}
+    x["moments"] = tf.random.stateless_normal((batch, model.config.moment_dim), (0, 1))
+    sides = [3, 3, *model.texture_config.filters]
+    y = {f"gram_{i}": tf.ones((batch, side + 1, side + 1)) for i, side in enumerate(sides)}
+    return model, tf.data.Dataset.from_tensors((x, y | {"sizes": tf.ones((batch, len(sides)))})).repeat()
+
+
 def _video_gan(batch):
     import keras
 
@@ -411,6 +439,7 @@ MODELS = [
     ("optical flow network, 32x32 RGB", _flow_net, 32),
     ("flow-based GAN, 64x64 RGB", _flow_gan, 16),
     ("animator, 64x64 RGB", _animator, 16),
+    ("style transfer, 3 frames of 64x64 RGB", _style_transfer, 4),
     ("video GAN, 5 frames of 32x32", _video_gan, 32),
     ("ConvLSTM, 19 frames of 64x64", _convlstm, 8),
     ("SimVP, 10 frames of 64x64", _simvp, 16),

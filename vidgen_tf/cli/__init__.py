@@ -1,4 +1,4 @@
-"""The command line: python -m vidgen_tf data | train | sample | evaluate | ablate | zoo | bench | studio | inspect.
+"""The command line: python -m vidgen_tf data | train | sample | stylize | evaluate | ablate | zoo | bench | studio | inspect.
 
 Each command is a module with `add_parser(commands)`; its `run(options)` returns an exit status or None. TensorFlow is imported by
 the commands that need it, when they run: `--help` and mistakes in the command line are answered at once.
@@ -11,7 +11,7 @@ import sys
 import warnings
 
 from ..errors import CourseError
-from . import ablate, bench, data, evaluate, inspect, sample, studio, train, zoo
+from . import ablate, bench, data, evaluate, inspect, sample, studio, stylize, train, zoo
 
 RENAMED_COMMANDS = {"exam": "evaluate"}  # the last version's names answer for one version more
 RENAMED_OPTIONS = {
@@ -56,7 +56,7 @@ def _parser():
         prog="python -m vidgen_tf", description="Data, models and evaluation of the course.", allow_abbrev=False
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (data, train, sample, evaluate, ablate, zoo, bench, studio, inspect):
+    for command in (data, train, sample, stylize, evaluate, ablate, zoo, bench, studio, inspect):
         command.add_parser(commands)
     return parser
 

@@ -31,6 +31,7 @@ def predict_probabilities(classifier, frames):
     """
     *times, side, _, channels = classifier.input_shape[1:]
     frames = np.asarray(frames)
+    side = side or frames.shape[-2]  # of a network that takes any size
     factor = frames.shape[-2] // side if frames.ndim == len(classifier.input_shape) else 0
     if factor == 0 or frames.shape[1:] != (*times, factor * side, factor * side, channels):
         raise CourseError(

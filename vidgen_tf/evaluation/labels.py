@@ -6,6 +6,7 @@ from ..datasets import load
 from ..splits import training_clips
 from ..worlds import digits, faces, shapes
 from ..worlds.corruptions import CORRUPTIONS, corrupt
+from .style_pictures import style_pictures, texture_pictures
 
 SEED = 3  # of the corruptions
 NUM_TRAINING_CLIPS = {"digits": 8000, "shapes": 4000}  # that a video classifier learns from
@@ -201,4 +202,6 @@ LABELS = {  # evaluation of a classifier -> function from a split to frames or c
     "face_classifier": face_frames,
     "digit_video_classifier": digit_clips,
     "shape_video_classifier": shape_clips,
+    "texture_network": texture_pictures,
+    "style_classifier": style_pictures,
 }

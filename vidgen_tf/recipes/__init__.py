@@ -10,6 +10,7 @@ from . import (
     image_to_video,
     latent_rnn,
     predictors,
+    style,
     text_to_video,
     vae,
     video_gan,
@@ -19,5 +20,5 @@ from .recipe import Recipe
 __all__ = ["RECIPES", "Recipe"]
 
 _FAMILIES = (glo, classifiers, gan, latent_rnn, vae, predictors, diffusion, text_to_video, flow, video_gan, autoregressive)
-_FAMILIES = (*_FAMILIES, image_to_video)
+_FAMILIES += (image_to_video, style)
 RECIPES = {recipe.name: recipe for family in _FAMILIES for recipe in family.RECIPES}

@@ -14,8 +14,18 @@ from ..worlds.corruptions import CORRUPTIONS
 from .recipe import Recipe
 
 
-def _train(recipe, model, steps, checkpoint):
-    """Trains a classifier with the cross-entropy of each of its outputs; a label of -1 counts for nothing."""
+def train_classifier(recipe, model, steps, checkpoint):
+    """Trains a classifier with the cross-entropy of each of its outputs; a label of -1 counts for nothing.
+
+    Args:
+        recipe: `Recipe`, whose evaluation is a name in `LABELS`.
+        model: classifier of frames, of clips or of styles.
+        steps: training steps in all.
+        checkpoint: file of the checkpoint, or None.
+
+    Returns:
+        The history of `training.fit`.
+    """
     frames, labels = LABELS[recipe.evaluation]("train")
     learning_rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
@@ -36,7 +46,7 @@ _DIGIT_IMAGES = Recipe(
     dataset=("digits", "train"),
     steps={"fast": 750, "full": 1500},
     seed=3,
-    train=_train,
+    train=train_classifier,
     evaluation="digit_image_classifier",
 )
 _DIGITS = dataclasses.replace(

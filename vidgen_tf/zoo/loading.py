@@ -15,6 +15,8 @@ from ..models.glo import GLO, GLOConfig
 from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG
 from ..models.optical_flow import FlowNet, FlowNetConfig
 from ..models.simvp import SimVPConfig, build_simvp
+from ..models.style import TextureConfig, build_texture_network
+from ..models.style_transfer import StyleConfig, build_style_network
 from ..models.vae import VAE, VAEConfig
 from ..models.video_classifier import VideoClassifierConfig, build_video_classifier
 from ..models.video_gan import VideoGANConfig, VideoGenerator
@@ -41,6 +43,8 @@ MODELS = {
     "GPT": (GPTConfig, GPT),
     "Classifier": (ClassifierConfig, lambda config, seed: build_classifier(config)),
     "VideoClassifier": (VideoClassifierConfig, lambda config, seed: build_video_classifier(config)),
+    "TextureNetwork": (TextureConfig, lambda config, seed: build_texture_network(config)),
+    "StyleNetwork": (StyleConfig, lambda config, seed: build_style_network(config)),
 }
 
 
