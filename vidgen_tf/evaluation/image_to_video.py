@@ -1,4 +1,4 @@
-"""Picture and sketch to video: is the picture kept, is the prompt obeyed, are the lines where they were drawn."""
+"""Picture and sketch to video: is the picture kept, is the prompt followed, are the lines where they were drawn."""
 
 import json
 from pathlib import Path
@@ -91,7 +91,7 @@ def ask_expressions(count, seed):
     return np.random.default_rng(seed).permutation(np.arange(count) % len(faces.EXPRESSIONS))
 
 
-def obeyed(frames, pictures, asked):
+def prompt_adherence(frames, pictures, asked):
     """Whether clips show the expression that was asked for, on the person of the picture.
 
     Args:
@@ -154,14 +154,14 @@ def evaluate_image_to_video(model, record):
 
     Returns:
         dict of float: "motion_accuracy", "picture_kept" and "joint_accuracy" of clips of each test person with one expression
-        each, see `obeyed`; "motion_amount", the mean change from frame to frame as a share of the real clips'; and the PSNR of
+        each, see `prompt_adherence`; "motion_amount", the mean change from frame to frame as a share of the real clips'; and the PSNR of
         the frames between a clip's first and last one, "between_psnr_db", of blending and of interpolation along the flow.
     """
     clips, animator = load(record["dataset"]["name"], "test"), zoo.load(record["uses"]["animator"])
     pictures, asked = clips.frames[:, 0], ask_expressions(len(clips), seed=6)
     labels = state_labels(clips.states | {"expression": asked}, ("expression",))
     generated = image_to_video(animator, model, pictures, labels, seed=7)
-    scores = {name: float(value.mean()) for name, value in obeyed(generated, pictures, asked).items()}
+    scores = {name: float(value.mean()) for name, value in prompt_adherence(generated, pictures, asked).items()}
     own = state_labels(clips.states, ("expression",))
     same = image_to_video(animator, model, pictures, own, seed=8)
     change = [np.abs(np.diff(frames.astype(np.float32), axis=1)).mean() for frames in (same, clips.frames)]

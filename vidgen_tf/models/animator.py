@@ -1,4 +1,4 @@
-"""An animator: a picture of a face and the parameters of an expression become a frame, by pixels moved and painted."""
+"""An animator: a picture of a face and the parameters of an expression become a frame, by pixels that are moved or made anew."""
 
 import dataclasses
 
@@ -57,7 +57,7 @@ def build_parameter_encoder(config):
 
 
 def build_animation_network(config):
-    """The picture with other parameters: pixels fetched along a flow, and painted anew where nothing can be fetched.
+    """The picture with other parameters: pixels fetched along a flow, and made anew where nothing can be fetched.
 
     Args:
         config: `AnimatorConfig`.

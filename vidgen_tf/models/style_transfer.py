@@ -72,8 +72,8 @@ class ReflectionConv2D(layers.Conv2D):
         kernel_size: odd int.
         **options: of `keras.layers.Conv2D`.
 
-    Input shape:
-        `(B, H, W, C)`.
+    Call arguments:
+        x: float `(B, H, W, C)`.
 
     Output shape:
         `(B, H / strides, W / strides, filters)`.
@@ -85,7 +85,14 @@ class ReflectionConv2D(layers.Conv2D):
         return super().call(ops.pad(x, [[0, 0], [edge, edge], [edge, edge], [0, 0]], mode="reflect"))
 
     def compute_output_shape(self, input_shape):
-        """The shape of the convolved features."""
+        """The shape of the convolved features.
+
+        Args:
+            input_shape: tuple, `(B, H, W, C)`.
+
+        Returns:
+            tuple, `(B, H / strides, W / strides, filters)`.
+        """
         sides = [None if side is None else -(-side // step) for side, step in zip(input_shape[1:3], self.strides)]
         return (input_shape[0], *sides, self.filters)
 
@@ -109,7 +116,12 @@ class ConditionalInstanceNorm(layers.Layer):
     """
 
     def build(self, x_shape, code_shape):
-        """Makes the map from a code to scales and shifts."""
+        """Makes the map from a code to scales and shifts.
+
+        Args:
+            x_shape: shape of x.
+            code_shape: shape of the code.
+        """
         self.modulation = layers.Dense(2 * x_shape[-1], dtype=self.dtype_policy, name="modulation")
         self.modulation.build(code_shape)
 
