@@ -154,7 +154,8 @@ def evaluate_image_to_video(model, record):
 
     Returns:
         dict of float: "motion_accuracy", "picture_kept" and "joint_accuracy" of clips of each test person with one expression
-        each, see `prompt_adherence`; "motion_amount", the mean change from frame to frame as a share of the real clips'; and the PSNR of
+        each, see `prompt_adherence`; "motion_amount", the mean change from frame to frame as a share of the real clips';
+        and the PSNR of
         the frames between a clip's first and last one, "between_psnr_db", of blending and of interpolation along the flow.
     """
     clips, animator = load(record["dataset"]["name"], "test"), zoo.load(record["uses"]["animator"])
