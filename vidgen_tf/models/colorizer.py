@@ -33,7 +33,7 @@ class ColorizerConfig(Config):
 
 
 def build_colorizer(config):
-    """A U-Net at half the size: 2x2 pixels of the sketch become channels, and channels 2x2 pixels of the picture.
+    """A U-Net at half the size: 2x2 pixels of the sketch are folded into channels.
 
     Args:
         config: `ColorizerConfig`.
