@@ -138,12 +138,14 @@ def step_flops(model, times=1):
     """The work of a training step for one item: a backward pass costs twice a forward one, or once to the images alone.
 
     Args:
-        model: built `keras.Model`, or one of the models `GAN`, `FlowGAN`, `VideoGAN`, `FlowNet`, `GPT` and `FlowMatching`.
+        model: built `keras.Model`, or one of the models `GAN`, `FlowGAN`, `VideoGAN`, `FlowNet`, `Animator`, `GPT` and
+            `FlowMatching`.
         times: how often an item passes through the model, once for each of its frames where they are read one by one.
 
     Returns:
         float, floating point operations.
     """
+    from .models.animator import Animator
     from .models.autoregressive import GPT
     from .models.flow_gan import FlowGAN
     from .models.flow_matching import FlowMatching
@@ -156,6 +158,8 @@ def step_flops(model, times=1):
     if isinstance(model, FlowGAN):  # one generated batch for both; the discriminator as below, its first two passes once only
         penalty = 12 / model.config.penalty_stride if model.config.gamma else 0
         return 3 * forward_flops(model.generator) + (9 + penalty) * forward_flops(model.discriminator)
+    if isinstance(model, Animator):  # its encoder reads both frames of a pair
+        return 3 * (forward_flops(model.network) + 2 * forward_flops(model.encoder))
     if isinstance(model, VideoGAN):
         return _video_gan_flops(model)
     if isinstance(model, GPT):  # each kernel is used once a position
@@ -315,6 +319,18 @@ def _flow_gan(batch):
     return model, pipeline(_noise(64, 4, 64, 64, 3), _noise(64, 4, 32, 32, 1), batch_size=batch)
 
 
+def _animator(batch):
+    import keras
+
+    from .datasets import pipeline
+    from .recipes import RECIPES
+
+    model = RECIPES["animator-faces"].build()
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    data = pipeline(_noise(128, 2, 64, 64, 3), np.zeros((128, 2, 7), np.float32), batch_size=batch)
+    return model, data.map(lambda pair, parameters: {"pair": pair, "parameters": parameters})
+
+
 def _video_gan(batch):
     import keras
 
@@ -394,6 +410,7 @@ MODELS = [
     ("VAE, 32x32 RGB", _vae, 64),
     ("optical flow network, 32x32 RGB", _flow_net, 32),
     ("flow-based GAN, 64x64 RGB", _flow_gan, 16),
+    ("animator, 64x64 RGB", _animator, 16),
     ("video GAN, 5 frames of 32x32", _video_gan, 32),
     ("ConvLSTM, 19 frames of 64x64", _convlstm, 8),
     ("SimVP, 10 frames of 64x64", _simvp, 16),
