@@ -238,11 +238,11 @@ def line_scores(pictures, wanted):
     Returns:
         dict of float `(N,)`: "edge_f_score_1px" and "..._2px", and the same with "_other".
     """
-    drawn = sketches.draw_sketches(pictures)
+    drawn, other = sketches.draw_sketches(pictures), np.roll(wanted, 1, axis=0)
     scores = {}
     for tolerance in TOLERANCES:
         scores[f"edge_f_score_{tolerance}px"] = boundary_f_score(drawn, wanted, tolerance)
-        scores[f"edge_f_score_{tolerance}px_other"] = boundary_f_score(drawn, np.roll(wanted, 1, axis=0), tolerance)
+        scores[f"edge_f_score_{tolerance}px_other"] = boundary_f_score(drawn, other, tolerance)
     return scores
 
 

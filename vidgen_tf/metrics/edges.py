@@ -5,7 +5,9 @@ from scipy import ndimage
 
 
 def boundary_f_score(drawn, wanted, tolerance_px=1.0):
-    """The F score of lines: harmonic mean of the share of drawn lines that are wanted and of wanted ones that are drawn.
+    """The F score of lines: harmonic mean of their precision and recall, with a tolerance.
+
+    Precision is the share of drawn lines that are wanted, recall the share of wanted ones that are drawn.
 
     A pixel counts as matched if a line of the other drawing is no further away than the tolerance. A large tolerance flatters:
     in a picture full of lines, each is near some other. So compare with the score of another picture's lines.

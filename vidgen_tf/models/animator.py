@@ -57,7 +57,7 @@ def build_parameter_encoder(config):
 
 
 def build_animation_network(config):
-    """The picture with other parameters: pixels fetched along a flow, and made anew where nothing can be fetched.
+    """The picture with other parameters: pixels fetched along a flow, and painted where that fails.
 
     Args:
         config: `AnimatorConfig`.
@@ -82,7 +82,8 @@ def build_animation_network(config):
         x = layers.Conv2D(48, 3, padding="same", activation="leaky_relu", kernel_initializer="he_normal")(x)
     output_layer = {"padding": "same", "dtype": "float32"}
     residual = pixel_shuffle(layers.Conv2D(4 * channels, 3, name="paint", **output_layer)(x), channels)
-    moves = pixel_shuffle(layers.Conv2D(12, 3, kernel_initializer="zeros", name="moves", **output_layer)(x), 3)
+    moves = layers.Conv2D(12, 3, kernel_initializer="zeros", name="moves", **output_layer)(x)
+    moves = pixel_shuffle(moves, 3)
     flow, mask, residual = moves[..., :2], ops.sigmoid(moves[..., 2:]), ops.tanh(residual)
     frame = mask * Warp(dtype="float32")(picture, flow) + (1 - mask) * residual
     parts = {"frame": frame, "flow": flow, "mask": mask, "residual": residual}
@@ -90,7 +91,9 @@ def build_animation_network(config):
 
 
 def draw_code(code, size, channels):
-    """A code as feature maps. Faces are aligned, so a code alone says much of what happens where: eyes and mouths lie alike.
+    """A code as feature maps.
+
+    Faces are aligned, so a code alone says much of what happens where: eyes and mouths lie alike.
 
     Args:
         code: symbolic float `(B, D)`.

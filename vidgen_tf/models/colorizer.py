@@ -33,7 +33,7 @@ class ColorizerConfig(Config):
 
 
 def build_colorizer(config):
-    """A U-Net that works at half the size: 2x2 pixels of the sketch are folded into channels, and those of the picture unfolded.
+    """A U-Net at half the size: 2x2 pixels of the sketch are folded into channels.
 
     Args:
         config: `ColorizerConfig`.
@@ -50,16 +50,20 @@ def build_colorizer(config):
     sketch = keras.Input((config.image_size, config.image_size, 1), name="sketch")
     layout = keras.Input((config.layout_size, config.layout_size, channels), name="layout")
     folded = ops.reshape(sketch, (-1, half, 2, half, 2))
-    folded = ops.reshape(ops.transpose(folded, (0, 1, 3, 2, 4)), (-1, half, half, 4))  # (B, H, W, 1) -> (B, H/2, W/2, 4)
+    folded = ops.transpose(folded, (0, 1, 3, 2, 4))
+    folded = ops.reshape(folded, (-1, half, half, 4))  # (B, H, W, 1) -> (B, H/2, W/2, 4)
     colors = layers.UpSampling2D(half // config.layout_size, interpolation="bilinear")(layout)
     x = expand(contract(layers.Concatenate()([folded, colors]), config.filters))
-    x = layers.Conv2D(config.filters[0], 3, padding="same", activation="leaky_relu", kernel_initializer="he_normal")(x)
+    options = {"activation": "leaky_relu", "kernel_initializer": "he_normal"}
+    x = layers.Conv2D(config.filters[0], 3, padding="same", **options)(x)
     x = layers.Conv2D(4 * channels, 3, padding="same", dtype="float32")(x)
     return keras.Model([sketch, layout], ops.tanh(pixel_shuffle(x, channels)), name="colorizer")
 
 
 def difference_loss(pictures, targets):
-    """The mean absolute error of the differences between neighbouring pixels: blurred edges cost more than shifted colours.
+    """The mean absolute error of the differences between neighbouring pixels.
+
+    Blurred edges cost more than shifted colours.
 
     Args:
         pictures, targets: float `(B, H, W, C)`.

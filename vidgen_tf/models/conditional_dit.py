@@ -93,16 +93,19 @@ def embed_labels(labels, config):
         symbolic float `(B, 1, hidden_dim)`.
     """
     labels = ConditionDropout(config.condition_dropout, seed=11)(labels)
-    single = ConditionDropout(config.attribute_dropout, seed=12)(ops.reshape(labels, (-1, 1)))  # each attribute by itself
+    single = ops.reshape(labels, (-1, 1))  # each attribute by itself
+    single = ConditionDropout(config.attribute_dropout, seed=12)(single)
     labels = ops.reshape(single, (-1, config.num_attributes))
-    initializer = keras.initializers.RandomNormal(stddev=1.0, seed=4)  # Keras' own +-0.05 is too quiet beside the timestep
+    initializer = keras.initializers.RandomNormal(stddev=1.0, seed=4)  # Keras' +-0.05 is too quiet
     vectors = layers.Embedding(config.num_labels + 1, config.hidden_dim, initializer)(labels)
     mask = ops.cast(labels > 0, vectors.dtype)[..., None]
     return layers.Dense(config.hidden_dim)(ops.sum(vectors * mask, axis=1, keepdims=True) / 2)
 
 
 def embed_image(image, config):
-    """Features of a conditioning image: one vector, or one for each place of a grid. Zero weights at first: it says nothing yet.
+    """Features of a conditioning image: one vector, or one for each place of a grid.
+
+    The last weights begin at 0: at first the image says nothing.
 
     Args:
         image: symbolic float `(B, H, W, C)`; all 0 is no image.
@@ -115,8 +118,9 @@ def embed_image(image, config):
         Zhang, Rao and Agrawala, 2023, "Adding conditional control to text-to-image diffusion models" (zero-initialised).
     """
     image = x = ConditionDropout(config.condition_dropout, seed=13)(image)
+    options = {"strides": 2, "padding": "same", "activation": "silu", "kernel_initializer": "he_normal"}
     for filters in config.image_filters:
-        x = layers.Conv2D(filters, 3, strides=2, padding="same", activation="silu", kernel_initializer="he_normal")(x)
+        x = layers.Conv2D(filters, 3, **options)(x)
     tokens = config.num_frames if config.has_grid else 1
     x = layers.Reshape((tokens, -1))(x)  # (B, h, w, F) -> (B, h*w, F), or one long vector
     features = layers.Dense(config.hidden_dim, kernel_initializer="zeros")(x)
@@ -137,7 +141,8 @@ def token_positions(config):
     if not config.has_grid:
         return sinusoidal_embedding(numbers, config.hidden_dim, 100.0)
     side = round(config.num_frames**0.5)
-    halves = [sinusoidal_embedding(axis, config.hidden_dim // 2, 100.0) for axis in (numbers // side, numbers % side)]
+    places = (numbers // side, numbers % side)  # rows, columns
+    halves = [sinusoidal_embedding(axis, config.hidden_dim // 2, 100.0) for axis in places]
     return ops.concatenate(halves, axis=-1)
 
 
@@ -173,11 +178,13 @@ class ConditionalDiffusion(LatentDiffusion):
         t = keras.Input((config.num_frames if config.per_frame_timestep_prob else 1,), name="timesteps")
         labels = keras.Input((config.num_attributes,), dtype="int32", name="labels")
         inputs = {"noisy": noisy, "timesteps": t, "labels": labels}
-        condition = layers.Dense(hidden_dim, activation="silu")(sinusoidal_embedding(1000 * t, hidden_dim, 1e4))
+        condition = sinusoidal_embedding(1000 * t, hidden_dim, 1e4)
+        condition = layers.Dense(hidden_dim, activation="silu")(condition)
         condition = layers.Dense(hidden_dim)(condition) + embed_labels(labels, config)
         x = layers.Dense(hidden_dim)(noisy) + config.position_scale * token_positions(config)
         if config.image_filters:
-            inputs["image"] = keras.Input((config.image_size, config.image_size, config.image_channels), name="image")
+            size = config.image_size
+            inputs["image"] = keras.Input((size, size, config.image_channels), name="image")
             features = embed_image(inputs["image"], config)
             x, condition = (x + features, condition) if config.has_grid else (x, condition + features)
         for _ in range(config.num_layers):

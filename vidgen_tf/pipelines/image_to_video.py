@@ -117,8 +117,16 @@ def read_parameters(animator, pictures):
                            for i in range(0, len(pictures), BATCH_SIZE)])  # fmt: skip
 
 
-def sample_parameters(model, labels, known, known_mask, seed=0, guidance_scale=GUIDANCE_SCALE, num_inference_steps=20):
-    """Curves for words, around known moments: any subset of them, the first for a picture, the first and the last to fill in.
+def sample_parameters(
+    model,
+    labels,
+    known,
+    known_mask,
+    seed=0,
+    guidance_scale=GUIDANCE_SCALE,
+    num_inference_steps=20,
+):
+    """Curves for words, around known moments: the first of a picture, both ends to fill in, or any others.
 
     Args:
         model: trained `ConditionalDiffusion` of motion.
@@ -133,9 +141,8 @@ def sample_parameters(model, labels, known, known_mask, seed=0, guidance_scale=G
         float32 `(N, T, 7)`.
     """
     velocity_fn = guided_by_each(model, 1, guidance_scale, conditioning={"labels": labels})
-    return model.sample(
-        len(labels), num_inference_steps, seed, velocity_fn=velocity_fn, known_latents=known, known_mask=known_mask
-    )
+    options = {"velocity_fn": velocity_fn, "known_latents": known, "known_mask": known_mask}
+    return model.sample(len(labels), num_inference_steps, seed, **options)
 
 
 def animate_picture(animator, pictures, own, parameters):
@@ -208,7 +215,15 @@ def fill_between(animator, model, first, last, labels, seed=0, num_samples=1, **
     return clips
 
 
-def sample_layouts(model, sketches, labels, seed=0, strokes=None, guidance_scale=LAYOUT_GUIDANCE_SCALE, image_scale=1.0):
+def sample_layouts(
+    model,
+    sketches,
+    labels,
+    seed=0,
+    strokes=None,
+    guidance_scale=LAYOUT_GUIDANCE_SCALE,
+    image_scale=1.0,
+):
     """Colours for sketches, place by place.
 
     Args:
@@ -225,10 +240,12 @@ def sample_layouts(model, sketches, labels, seed=0, strokes=None, guidance_scale
     """
     side = round(model.config.num_frames**0.5)
     image = sketches[..., None].astype(np.float32)
-    velocity_fn = guided_by_each(model, image_scale, guidance_scale, conditioning={"labels": labels, "image": image})
+    conditioning = {"labels": labels, "image": image}
+    velocity_fn = guided_by_each(model, image_scale, guidance_scale, conditioning=conditioning)
     known = {}
     if strokes is not None:
-        colors = np.broadcast_to(to_float(strokes[..., :-1]).reshape(1, side * side, -1), (len(labels), side * side, 3))
+        colors = to_float(strokes[..., :-1]).reshape(side * side, -1)
+        colors = np.broadcast_to(colors, (len(labels), *colors.shape))
         known = {"known_latents": colors, "known_mask": strokes[..., -1].ravel() > 127}
     layouts = model.sample(len(labels), 20, seed, velocity_fn=velocity_fn, **known)
     return np.clip(layouts, -1, 1).reshape(len(labels), side, side, -1)

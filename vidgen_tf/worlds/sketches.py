@@ -13,8 +13,9 @@ SHAKE_POINTS, GAP_POINTS = 7, 16  # random numbers on a side, between which disp
 
 
 def sobel(frames):
-    """Gradients by Sobel's filters: a difference along one axis, smoothed along the other. Of each pixel the channel that
-    changes most.
+    """Gradients by Sobel's filters: a difference along one axis, smoothed along the other.
+
+    Of each pixel, the channel that changes most counts.
 
     Args:
         frames: uint8 `(N, H, W, C)`.
@@ -28,8 +29,8 @@ def sobel(frames):
         size = pixels.shape[across] - 2
         difference = _part(pixels, across, 2, size) - _part(pixels, across, 0, size)
         size = pixels.shape[along] - 2
-        smooth = _part(difference, along, 0, size) + 2 * _part(difference, along, 1, size) + _part(difference, along, 2, size)
-        gradients.append(smooth / 4)
+        before, here, after = (_part(difference, along, first, size) for first in range(3))
+        gradients.append((before + 2 * here + after) / 4)
     strongest = (gradients[0] ** 2 + gradients[1] ** 2).argmax(axis=-1)[..., None]
     return tuple(np.take_along_axis(gradient, strongest, axis=-1)[..., 0] for gradient in gradients)
 
@@ -39,7 +40,7 @@ def _part(pixels, axis, first, size):
 
 
 def thin_edges(gx, gy):
-    """Non-maximum suppression: the strength of edges where no neighbour along the gradient is stronger, 0 elsewhere.
+    """Non-maximum suppression: the strength of edges, 0 where a neighbour along the gradient is stronger.
 
     Args:
         gx, gy: float `(N, H, W)`.
@@ -58,8 +59,9 @@ def thin_edges(gx, gy):
 
 
 def draw_sketches(frames):
-    """Line drawings of pictures by Canny's edge detector: gradient, thinning, and lines that begin where an edge is strong and go
-    on where it is weak.
+    """Line drawings of pictures by Canny's edge detector: gradient, thinning, hysteresis.
+
+    Lines begin where an edge is strong and go on where it is weak.
 
     Args:
         frames: uint8 `(N, H, W, C)`.
