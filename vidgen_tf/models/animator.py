@@ -57,7 +57,7 @@ def build_parameter_encoder(config):
 
 
 def build_animation_network(config):
-    """The picture with other parameters: pixels fetched along a flow, and painted where that fails.
+    """The picture with other parameters: pixels fetched along a flow, and drawn anew where that fails.
 
     Args:
         config: `AnimatorConfig`.

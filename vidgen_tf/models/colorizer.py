@@ -110,7 +110,9 @@ class Colorizer(ConfiguredModel):
         """The pictures."""
         sketch, layout = inputs
         if training:
-            layout = layout + self.config.layout_noise * keras.random.normal(ops.shape(layout), seed=self.seed_generator)
+            layout = layout + self.config.layout_noise * keras.random.normal(
+                ops.shape(layout), dtype=layout.dtype, seed=self.seed_generator
+            )
         return self.network([sketch, layout], training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
