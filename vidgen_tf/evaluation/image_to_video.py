@@ -31,7 +31,7 @@ DRAWINGS = Path(__file__).with_name("drawings.json")  # twenty faces, drawn as p
 SKETCH_SEED = 5  # of the hand that shakes
 TOLERANCES = (1, 2)  # px, of lines
 NUM_DRAWS = 8  # motions whose mean is shown where errors count
-NUM_INTERPOLATED = 40  # clips that are interpolated along their flow, which takes long
+NUM_INTERPOLATED = 100  # clips that are interpolated along their flow, which takes long
 
 
 def shrink(frames):
@@ -183,9 +183,7 @@ def evaluate_image_to_video(model, record):
     few = clips[:NUM_INTERPOLATED]
     first, last = few.frames[:, 0], few.frames[:, -1]
     between = {
-        "between_psnr_db": fill_between(
-            animator, model, first, last, own[: len(few)], seed=9, num_samples=NUM_DRAWS, guidance_scale=1
-        ),
+        "between_psnr_db": fill_between(animator, model, first, last, own[: len(few)], seed=9, num_samples=NUM_DRAWS),
         "between_psnr_db_blending": blend(first, last),
         "between_psnr_db_flow": interpolate_along_flow(first, last),
     }
