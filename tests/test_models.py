@@ -240,7 +240,10 @@ CASES |= {
 
 every_model = pytest.mark.parametrize("name", CASES)
 # A graph takes seconds to trace: functional models, which Keras itself trains, and parts of other cases do without.
-WITHOUT_A_GRAPH = ("vq_video_tokenizer", "classifier", "video_classifier", "simvp", "text_to_video", "scene_layers")
+WITHOUT_A_GRAPH = (
+    *("vq_video_tokenizer", "classifier", "video_classifier", "simvp", "text_to_video", "scene_layers"),
+    *("colorizer", "conditional_diffusion"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
