@@ -75,15 +75,15 @@ WRONG = [
     ("sample_known_numbers", "z = noise.copy()", "z = noise.copy()\n    known[..., ~mask] = 0", "unchanged"),
     ("sample_known_numbers", "return np.where(mask, known, z)", "return z", "what was given"),
     ("sample_known_numbers", "add_noise(known, noise, np.full(1, t))[..., mask]", "known[..., mask]", "noise in them"),
-    ("sample_known_numbers", "np.full(1, t)", "np.full(1, after)", "at the level of the step"),
+    ("sample_known_numbers", "np.full(1, t)", "np.full(1, t + step)", "at the level of the step"),
     (
         "sample_known_numbers",
         "add_noise(known, noise, np.full(1, t))",
         "add_noise(known, np.random.default_rng(1).normal(size=noise.shape), np.full(1, t))",
         "their own noise",
     ),
-    ("sample_known_numbers", "velocity_fn(z, t)", "velocity_fn(z, after)", "where the step begins"),
-    ("sample_known_numbers", "(after - t)", "(t - after)", "Euler"),
+    ("sample_known_numbers", "velocity_fn(z, t)", "velocity_fn(z, t + step)", "where the step begins"),
+    ("sample_known_numbers", "z + step", "z - step", "Euler"),
 ]
 
 
