@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from . import video_io
 from .errors import CourseError, check_whole
 
+LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in how light a colour looks (ITU-R BT.601)
 DISPLAY_HEIGHT, MIN_DISPLAY_HEIGHT = 192, 128  # px: in a notebook, small clips are enlarged to about the first of them
 DISPLAY_WIDTH = 900  # px: what is wider, a page scales down, and smooths
 DISPLAY_BYTES = 96 * 1024  # of one clip in a notebook, which should stay under 1.5 MB

@@ -25,6 +25,7 @@ VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v")  # suffixes that are 
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": ".mp4", "matroska,webm": ".mkv", "avi": ".avi"}  # FFmpeg's names -> suffixes
 FPS_RANGE = 0.01, 1000  # frames per second: at these rates, and between, every format above gives back every frame
 MAX_BYTES = 2**29  # of uint8 RGB pixels that `read` takes at most
+X264 = {"crf": "12", "x264-params": "colormatrix=smpte170m"}  # near-transparent; and players needn't guess the colours
 UNSPECIFIED = 2  # FFmpeg's number for a colour matrix that the file doesn't name
 EXIF_DESCRIPTION = 0x010E  # where webp keeps a text
 
@@ -367,11 +368,10 @@ def _write_mp4(path, frames, fps, caption):
     metadata = _metadata(frames, fps, caption, doubled)
     frames = repeat_pixels(frames, 2 if doubled else 1)
     t, h, w, _ = frames.shape
-    options = {"crf": "12", "x264-params": "colormatrix=smpte170m"}  # near-transparent; and players needn't guess the colours
     faststart = {"movflags": "+faststart"}  # plays while it loads, and a file cut short still has its metadata
     with av.open(str(path), "w", options=faststart) as container:
         container.metadata["comment"] = metadata
-        stream = container.add_stream("libx264", rate=Fraction(float(fps)).limit_denominator(1001), options=options)
+        stream = container.add_stream("libx264", rate=Fraction(float(fps)).limit_denominator(1001), options=X264)
         stream.width, stream.height, stream.pix_fmt = w, h, "yuv420p"  # the one pixel format that every browser plays
         for frame in np.broadcast_to(frames, (t, h, w, 3)):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))

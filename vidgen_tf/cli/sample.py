@@ -100,6 +100,6 @@ def _from_picture(options):
     ends = [pictures.open_picture(path) for path in files]
     for path, picture in zip(files, ends):
         print(f"{path}: its central square, {pictures.SIZE}x{pictures.SIZE} px")
-        if pictures.strangeness(picture) > pictures.FAMILIAR:
+        if pictures.novelty_score(picture) > pictures.NOVELTY_THRESHOLD:
             print(f"{path} is unlike all drawn faces that the model learned from: expect little.")
     return image_to_video.clips_of_picture(*ends, labels=labels, count=count, seed=options.seed)

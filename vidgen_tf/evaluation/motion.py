@@ -6,7 +6,7 @@ from skimage.registration import optical_flow_ilk, optical_flow_tvl1
 from ..datasets import load
 from ..metrics.image import psnr
 from ..metrics.motion import estimate_optical_flow, warping_error
-from ..pipelines.animation import BATCH_SIZE, animate, reduce_driving
+from ..pipelines.animation import animate, in_batches, reduce_driving
 from ..video import to_float
 from ..worlds import LabelledClips, faces
 
@@ -133,8 +133,7 @@ def estimate_flow(model, pairs):
         float32 `(N, H, W, 2)`.
     """
     pairs = np.repeat(pairs, model.config.channels // pairs.shape[-1], axis=-1)
-    batches = (to_float(pairs[i : i + BATCH_SIZE]) for i in range(0, len(pairs), BATCH_SIZE))
-    return np.concatenate([np.asarray(model(batch)) for batch in batches])  # without tracing a graph for a few batches
+    return in_batches(lambda batch: model(to_float(batch)), pairs)
 
 
 def warping_errors(clips):

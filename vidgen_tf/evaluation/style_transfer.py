@@ -8,7 +8,7 @@ from ..datasets import load
 from ..metrics.intervals import resampled_estimate
 from ..models.optical_flow import warp
 from ..models.style import build_feature_extractor, content_loss, gram_distance, style_features, style_grams
-from ..models.style_transfer import CONTENT_LEVEL, style_moments
+from ..models.style_transfer import CONTENT_LEVEL, blend_memory, style_moments
 from ..pipelines.stylize import stylize_clips
 from ..video import to_float
 from ..worlds.styles import STYLES, draw_style
@@ -153,8 +153,8 @@ def compare_memory(network, frames, flows, masks, styles, extractor, memory):
     anew = stylize_clips(network, frames, moments)
     blended, last = [anew[:, 0]], anew[:, 0].astype(np.float32)
     for t in range(1, frames.shape[1]):
-        share = memory * np.asarray(masks[:, t - 1], np.float32)
-        last = share * np.asarray(warp(last, flows[:, t - 1])) + (1 - share) * anew[:, t]
+        mask = np.asarray(masks[:, t - 1], np.float32)
+        last = np.asarray(blend_memory(np.float32(anew[:, t]), warp(last, flows[:, t - 1]), mask, memory))
         blended.append(np.uint8(last + 0.5))
     drawn = stylize_clips(network, frames, moments, flows, masks, memory)
     return {"memory": drawn, "anew": anew, "blended": np.stack(blended, axis=1)}

@@ -6,10 +6,10 @@ import keras
 from keras import layers, ops
 
 from ..errors import CourseError, check_whole
+from ..video import LUMA
 from .base import Config
 from .optical_flow import warp
 
-LUMA = (0.299, 0.587, 0.114)
 CHROMA_WEIGHT = 2.0  # of blue - yellow and red - green beside luma
 LIGHTNESS_BLUR = 4  # px: lightness is compared on means of so many
 

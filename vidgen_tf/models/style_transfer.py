@@ -39,7 +39,7 @@ class StyleConfig(Config):
     num_blocks: int = 3  # residual blocks at quarter size
     style_dim: int = 32  # numbers of a style code
     moment_dim: int = 428  # numbers that describe a style: means and standard deviations of features
-    memory: float = 0.6  # share of the last output where it is visible
+    memory: float = 0.78  # share of the last output where it is visible
 
     def __post_init__(self):
         super().__post_init__()
@@ -241,7 +241,7 @@ class StyleTransfer(ConfiguredModel):
         coherent video style transfer network".
     """
 
-    def __init__(self, config, texture_config, style_weight=4.0, content_weight=0.7, lightness_weight=1.0, temporal_weight=3.0):
+    def __init__(self, config, texture_config, style_weight=4.0, content_weight=1.2, lightness_weight=1.8, temporal_weight=3.0):
         super().__init__(name="style_transfer")
         self.config, self.texture_config = config, texture_config
         self.style_weight, self.content_weight = style_weight, content_weight

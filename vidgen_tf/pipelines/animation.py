@@ -3,10 +3,23 @@
 import numpy as np
 
 from ..datasets import load
-from ..video import Clip, to_float, to_uint8
+from ..video import LUMA, Clip, to_float, to_uint8
 
 BATCH_SIZE = 64  # frames that are generated together
-LUMA = np.float32([0.299, 0.587, 0.114])
+
+
+def in_batches(function, *arrays):
+    """What a function makes of arrays, of `BATCH_SIZE` rows at a time; no graph is traced for a few calls.
+
+    Args:
+        function: callable from one tensor or array for each of `arrays`, `(B, ...)`, to one `(B, ...)`.
+        *arrays: of N rows each.
+
+    Returns:
+        array of N rows.
+    """
+    blocks = [slice(i, i + BATCH_SIZE) for i in range(0, len(arrays[0]), BATCH_SIZE)]
+    return np.concatenate([np.asarray(function(*(array[block] for array in arrays))) for block in blocks])
 
 
 def reduce_driving(frames, size=32):
@@ -22,7 +35,7 @@ def reduce_driving(frames, size=32):
     factor = frames.shape[2] // size
     blocks = []
     for clip in frames:  # one after the other, to hold few floats in memory
-        grey = clip.astype(np.float32) @ LUMA if clip.shape[-1] == 3 else clip[..., 0].astype(np.float32)
+        grey = clip.astype(np.float32) @ np.float32(LUMA) if clip.shape[-1] == 3 else clip[..., 0].astype(np.float32)
         blocks.append(grey.reshape(len(clip), size, factor, size, factor).mean(axis=(2, 4)))
     return np.rint(np.stack(blocks)[..., None]).astype(np.uint8)
 
@@ -42,8 +55,7 @@ def animate(model, first_frames, driving):
     frames = np.repeat(first_frames, num_frames - 1, axis=0)  # (N, H, W, C) -> (N*(T-1), H, W, C)
     pairs = np.stack([np.repeat(driving[:, :1], num_frames - 1, axis=1), driving[:, 1:]], axis=2)  # (N, T-1, 2, h, w, 1)
     pairs = pairs.reshape(-1, *pairs.shape[2:])
-    blocks = [slice(i, i + BATCH_SIZE) for i in range(0, len(frames), BATCH_SIZE)]  # without tracing a graph for a few of them
-    made = np.concatenate([to_uint8(model([to_float(frames[b]), to_float(pairs[b])])["frame"]) for b in blocks])
+    made = in_batches(lambda *batch: to_uint8(model([to_float(x) for x in batch])["frame"]), frames, pairs)
     made = made.reshape(count, num_frames - 1, *made.shape[1:])
     return np.concatenate([first_frames[:, None], made], axis=1)
 

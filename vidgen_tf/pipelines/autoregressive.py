@@ -20,6 +20,8 @@ FACE_ATTRIBUTES = {  # what a caption of a face names -> how many values it has
     "beard": len(faces.BEARDS),
     "has_glasses": 2,
 }
+_VALUES = ((name, value) for name, count in FACE_ATTRIBUTES.items() for value in range(count))
+LABELS = {pair: label for label, pair in enumerate(_VALUES, start=1)}  # (attribute, value) -> id
 CONDITION_LENGTHS = {"digits": 9, "faces-32": len(FACE_ATTRIBUTES)}  # words of a caption; attributes that a caption names
 CONDITION_IDS = {"digits": VOCABULARY_SIZE, "faces-32": sum(FACE_ATTRIBUTES.values())}
 
@@ -51,12 +53,23 @@ def condition_ids(captions, dataset):
     ids = np.zeros((len(captions), length), np.int32)
     rows = [i for i, caption in enumerate(captions) if caption]
     if rows:
-        states, first = faces.parse_captions([captions[i] for i in rows]), 1
-        for column, (name, count) in enumerate(FACE_ATTRIBUTES.items()):
-            value = states[name].astype(np.int32)
-            ids[rows, column] = np.where(value >= 0, first + value, 0)
-            first += count
+        ids[rows] = attribute_ids(faces.parse_captions([captions[i] for i in rows]))
     return ids
+
+
+def attribute_ids(values):
+    """The ids of what is said of faces.
+
+    Args:
+        values: dict from names of `FACE_ATTRIBUTES` to int `(N,)`, -1 where nothing is said; other names are left out, and
+            of a name that isn't there nothing is said.
+
+    Returns:
+        int32 `(N, 5)`, ids of `LABELS` in the order of `FACE_ATTRIBUTES`, 0 where nothing is said.
+    """
+    nothing = np.full(len(next(iter(values.values()))), -1)
+    columns = [np.asarray(values.get(name, nothing)).astype(np.int32) for name in FACE_ATTRIBUTES]
+    return np.stack([np.where(x < 0, 0, LABELS[name, 0] + x) for name, x in zip(FACE_ATTRIBUTES, columns)], axis=1)
 
 
 def generate_clips(model, tokenizer, condition, seed=0, context=None, **options):

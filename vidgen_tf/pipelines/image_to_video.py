@@ -11,18 +11,14 @@ from ..models.conditional_dit import guided_by_each
 from ..video import Clip, to_float, to_uint8
 from ..worlds import faces
 from ..worlds.sketches import draw_sketches, roughen
-from .autoregressive import FACE_ATTRIBUTES
+from .animation import in_batches
+from .autoregressive import FACE_ATTRIBUTES, LABELS, attribute_ids
 
 ANIMATOR, MOTION_MODEL = "animator-faces", "motion-diffusion-faces"
-COLORIZER, LAYOUT_MODEL = "colorizer-faces", "layout-diffusion-faces"
+LAYOUT_MODEL = "layout-diffusion-faces"
 NUM_FRAMES = 16
-BATCH_SIZE = 64  # frames that are made together
 GUIDANCE_SCALE = 2.0  # of the words, for motion
 LAYOUT_GUIDANCE_SCALE = 2.0  # of the words, for colours
-LABELS = {}  # (attribute, value) -> id, from 1
-for _name, _count in FACE_ATTRIBUTES.items():
-    for _value in range(_count):
-        LABELS[_name, _value] = len(LABELS) + 1
 # What a prompt may say: words -> an attribute and its value. Longer ones come first, so that "looks surprised" is read whole.
 WORDS = {
     **{word: ("expression", i) for i, words in enumerate((
@@ -52,15 +48,10 @@ def state_labels(states, names=tuple(FACE_ATTRIBUTES)):
     Returns:
         int32 `(N, 5)`, ids of `LABELS`, in the order of `FACE_ATTRIBUTES`.
     """
-    first, columns = 1, []
-    for name, count in FACE_ATTRIBUTES.items():
-        value = states.get(name, None)
-        value = states["glasses"] > 0 if value is None else value
-        is_bald = np.asarray(states["hair_style"]) == faces.HAIR_STYLES.index("bald")
-        is_said = (name in names) & ~(is_bald & (name == "hair_colour"))
-        columns.append(np.where(is_said, first + np.asarray(value).astype(np.int32), 0))
-        first += count
-    return np.stack(columns, axis=1).astype(np.int32)
+    values = {"has_glasses": states["glasses"] > 0} if "has_glasses" not in states else {}
+    is_bald = np.asarray(states["hair_style"]) == faces.HAIR_STYLES.index("bald")
+    values = states | values | {"hair_colour": np.where(is_bald, -1, states["hair_colour"])}
+    return attribute_ids({name: values[name] for name in names})
 
 
 def read_prompt(prompt):
@@ -87,8 +78,7 @@ def read_prompt(prompt):
     if left:
         known = ", ".join(word for word in WORDS if word.isascii())
         raise CourseError(f"'{prompt}' has words that the model never saw: {' '.join(left)}. It knows {known}.")
-    labels = [LABELS.get((name, named.get(name)), 0) for name in FACE_ATTRIBUTES]
-    return np.array(labels, np.int32)
+    return np.array([LABELS.get((name, named.get(name)), 0) for name in FACE_ATTRIBUTES], np.int32)
 
 
 def face_parameters(states):
@@ -113,8 +103,7 @@ def read_parameters(animator, pictures):
     Returns:
         float32 `(N, 7)`.
     """
-    return np.concatenate([np.asarray(animator.encoder(to_float(pictures[i : i + BATCH_SIZE])))
-                           for i in range(0, len(pictures), BATCH_SIZE)])  # fmt: skip
+    return in_batches(lambda batch: animator.encoder(to_float(batch)), pictures)
 
 
 def sample_parameters(
@@ -160,9 +149,8 @@ def animate_picture(animator, pictures, own, parameters):
     count, num_frames = parameters.shape[:2]
     sources = np.repeat(pictures, num_frames, axis=0)  # (N, H, W, C) -> (N*T, H, W, C)
     pairs = np.stack([np.repeat(own, num_frames, axis=0), parameters.reshape(len(sources), -1)], axis=1)  # (N*T, 2, 7)
-    blocks = [slice(i, i + BATCH_SIZE) for i in range(0, len(sources), BATCH_SIZE)]
-    made = [to_uint8(np.asarray(animator.network([to_float(sources[b]), pairs[b]])["frame"])) for b in blocks]
-    return np.concatenate(made).reshape(count, num_frames, *pictures.shape[1:])
+    made = in_batches(lambda frames, codes: to_uint8(animator.network([to_float(frames), codes])["frame"]), sources, pairs)
+    return made.reshape(count, num_frames, *pictures.shape[1:])
 
 
 def image_to_video(animator, model, pictures, labels, seed=0, **options):
@@ -263,8 +251,25 @@ def colorize(colorizer, sketches, layouts):
         uint8 `(N, H, W, C)`.
     """
     image = sketches[..., None].astype(np.float32)
-    blocks = (slice(i, i + BATCH_SIZE) for i in range(0, len(image), BATCH_SIZE))
-    return np.concatenate([to_uint8(np.asarray(colorizer([image[b], layouts[b]]))) for b in blocks])
+    return in_batches(lambda *batch: to_uint8(colorizer(list(batch))), image, layouts)
+
+
+def sketch_to_video(model, uses, sketches, labels, seed=0, strokes=None):
+    """Clips of sketches: first their colours, then pictures, then motion.
+
+    Args:
+        model: trained `ConditionalDiffusion` of colour layouts.
+        uses: dict from "animator", "motion_model" and "colorizer" to names of models of the zoo.
+        sketches: bool `(N, H, W)`.
+        labels: int `(N, 5)` of `state_labels`.
+        seed: non-negative int.
+        strokes: as for `sample_layouts`.
+
+    Returns:
+        uint8 `(N, T, H, W, C)`.
+    """
+    pictures = colorize(zoo.load(uses["colorizer"]), sketches, sample_layouts(model, sketches, labels, seed, strokes))
+    return image_to_video(zoo.load(uses["animator"]), zoo.load(uses["motion_model"]), pictures, _of_expression(labels), seed)
 
 
 def clips_of_picture(first, last=None, *, labels, count=1, seed=0):
@@ -301,10 +306,8 @@ def clips_of_sketch(sketch, labels, count=1, seed=0, strokes=None):
         list of `Clip`.
     """
     sketches, labels = np.repeat(sketch[None], count, axis=0), np.repeat(labels[None], count, axis=0)
-    layouts = sample_layouts(zoo.load(LAYOUT_MODEL), sketches, labels, seed, strokes)
-    pictures = colorize(zoo.load(COLORIZER), sketches, layouts)
-    clips = image_to_video(zoo.load(ANIMATOR), zoo.load(MOTION_MODEL), pictures, _of_expression(labels), seed)
-    return [Clip(frames) for frames in clips]
+    frames = sketch_to_video(zoo.load(LAYOUT_MODEL), zoo.record(LAYOUT_MODEL)["uses"], sketches, labels, seed, strokes)
+    return [Clip(clip) for clip in frames]
 
 
 def _of_expression(labels):
@@ -345,6 +348,4 @@ def sketch_to_video_samples(model, record, count, seed):
     """
     clips, uses = load(record["dataset"]["name"], "test").subset(count, seed), record["uses"]
     lines, labels = roughen(draw_sketches(clips.frames[:, 0]), seed), state_labels(clips.states)
-    pictures = colorize(zoo.load(uses["colorizer"]), lines, sample_layouts(model, lines, labels, seed))
-    animator, motion_model = zoo.load(uses["animator"]), zoo.load(uses["motion_model"])
-    return [Clip(clip) for clip in image_to_video(animator, motion_model, pictures, _of_expression(labels), seed)]
+    return [Clip(clip) for clip in sketch_to_video(model, uses, lines, labels, seed)]

@@ -15,7 +15,7 @@ from ..worlds import files, sketches
 
 SIZE = 64  # of pictures and sketches, px
 FINE = 4  # times as large is a drawing in which lines are looked for
-FAMILIAR = 1.5  # times as far from the nearest known picture as any of them is from its own nearest one
+NOVELTY_THRESHOLD = 1.5  # times as far from the nearest known picture as any of them is from its own nearest one
 
 
 def open_picture(path, size=SIZE, grey=False):
@@ -76,7 +76,7 @@ def find_lines(drawing, name="The drawing"):
     return skeletonize(blocks.any(axis=(1, 3)))
 
 
-def strangeness(picture):
+def novelty_score(picture):
     """How far a picture is from the faces that the models know, as a share of how far these are from each other.
 
     Colours are compared, place by place: it tells a photograph of a landscape, or a face in a corner, from a drawn face.
@@ -85,7 +85,7 @@ def strangeness(picture):
         picture: uint8 `(64, 64, 3)`.
 
     Returns:
-        float; up to 1 for a picture of the data set, above `FAMILIAR` for one that is unlike all of them.
+        float; up to 1 for a picture of the data set, above `NOVELTY_THRESHOLD` for one that is unlike all of them.
     """
     known = sketches.color_layout(load("faces", "validation").frames[:, 0]).astype(np.float32)
     known = known.reshape(len(known), -1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import CourseError
 from ..files import atomic_path
-from ..video_io import IMAGES, iter_frames, repeat_pixels
+from ..video_io import IMAGES, X264, iter_frames, repeat_pixels
 
 FRAMES_PER_SEGMENT = 48
 SMALLEST_SIDE = 256  # px: smaller frames are written enlarged, so that a person sees something
@@ -77,9 +77,8 @@ def write_segment(path, frames, fps):
         fps: Fraction.
     """
     scale = -(-SMALLEST_SIDE // min(frames[0].shape[:2]))
-    options = {"crf": "14", "x264-params": "colormatrix=smpte170m"}
     with atomic_path(path) as temporary, av.open(str(temporary), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream = container.add_stream("libx264", rate=fps, options=X264)
         stream.width, stream.height, stream.pix_fmt = frames[0].shape[1] * scale, frames[0].shape[0] * scale, "yuv420p"
         stream.codec_context.max_b_frames = 0  # packets then follow each other in the order of time
         for frame in frames:

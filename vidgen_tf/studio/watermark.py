@@ -4,11 +4,12 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dctn, idctn
 
+from ..video import LUMA
+
 SIZE = 256  # px: height and width of the frames that the pattern is made for; others are resized before it is looked for
 BAND = 16, 80  # of the frequencies, in half waves a frame: below are the picture's own large parts, above what codecs drop
 STRENGTH = 2.0  # root mean square of the pattern, of 255 grey values
 KEY = 2026  # the studio's own: public, so that everybody can look for the mark
-LUMA = np.float32([0.299, 0.587, 0.114])
 
 
 def watermark_sequence(key, size=SIZE):
@@ -60,7 +61,7 @@ def detect_watermark(frames, key=KEY):
     """
     sequence, band = watermark_sequence(key)
     mean = frames.mean(axis=0, dtype=np.float32)  # what stands still stays, what moves averages out
-    luma = mean @ LUMA if mean.shape[-1] == 3 else mean[..., 0]
+    luma = mean @ np.float32(LUMA) if mean.shape[-1] == 3 else mean[..., 0]
     luma = np.asarray(Image.fromarray(luma).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
     signs = np.sign(dctn(luma, norm="ortho")[band])  # each frequency has one vote: a few are enormous
     return float(signs @ sequence / np.sqrt(np.maximum(1, np.sum(signs**2))))
