@@ -59,7 +59,7 @@ def _edges(frames):
 
 
 def motion_error(frames, flows, masks):
-    """Warping error along known motion, over visible pixels: mean squared difference of each frame and the one before, warped.
+    """Warping error along known motion: mean squared difference to the frame before, where visible.
 
     Args:
         frames: uint8 `(N, T, H, W, 3)`.

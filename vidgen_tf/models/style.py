@@ -33,7 +33,7 @@ class TextureConfig(Config):
 
 
 def build_texture_network(config, image_size=None):
-    """A convolutional classifier of styles, that reads the mean of its features at each size (global average pooling).
+    """A convolutional classifier of styles, by its features' means at each size (global average pooling).
 
     Means over all places tell a texture wherever it is. The features at each size are the outputs of its layers "features_1",
     "features_2" and so on: what `build_feature_extractor` takes out.
@@ -103,7 +103,8 @@ def opponent_colors(frames):
     """
     red, green, blue = (ops.cast(frames[..., i], "float32") for i in range(3))
     luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
-    return ops.stack([luma, CHROMA_WEIGHT * (red - green) / 2, CHROMA_WEIGHT * (blue - (red + green) / 2) / 2], axis=-1)
+    chroma = (red - green) / 2, (blue - (red + green) / 2) / 2
+    return ops.stack([luma, *(CHROMA_WEIGHT * difference for difference in chroma)], axis=-1)
 
 
 def blurred(frames, size=LIGHTNESS_BLUR):
@@ -132,7 +133,8 @@ def gram_matrix(features):
         Gatys, Ecker and Bethge, 2016, "Image style transfer using convolutional neural networks".
     """
     features = ops.cast(features, "float32")
-    flat = ops.reshape(features, (ops.shape(features)[0], -1, features.shape[-1]))  # (B, H, W, C) -> (B, H*W, C)
+    count, channels = ops.shape(features)[0], features.shape[-1]
+    flat = ops.reshape(features, (count, -1, channels))  # (B, H, W, C) -> (B, H*W, C)
     return ops.matmul(ops.transpose(flat, (0, 2, 1)), flat) / ops.cast(ops.shape(flat)[1], "float32")
 
 
@@ -150,7 +152,7 @@ def moments(features):
 
 
 def adain(content, style):
-    """Adaptive instance normalisation: the content's features, each channel with the style's mean and standard deviation.
+    """Adaptive instance normalisation: the content's features with the style's mean and deviation.
 
     Args:
         content: float `(B, H, W, C)`.
@@ -287,10 +289,11 @@ def visible_mask(forward, backward, alpha=0.01, beta=0.5):
     height, width = forward.shape[1:3]
     x = ops.arange(width, dtype="float32")[None, None, :] + forward[..., 0]
     y = ops.arange(height, dtype="float32")[None, :, None] + forward[..., 1]
-    inside = ops.logical_and(ops.logical_and(x >= 0, x <= width - 1), ops.logical_and(y >= 0, y <= height - 1))
+    across, down = ops.logical_and(x >= 0, x <= width - 1), ops.logical_and(y >= 0, y <= height - 1)
     lengths = ops.sum(ops.square(forward) + ops.square(returned), axis=-1)
     consistent = ops.sum(ops.square(forward + returned), axis=-1) <= alpha * lengths + beta
-    return ops.cast(ops.logical_and(inside, consistent), "float32")[..., None]
+    visible = ops.logical_and(ops.logical_and(across, down), consistent)
+    return ops.cast(visible, "float32")[..., None]
 
 
 def unchanged_color(frames, warped, threshold=0.25):

@@ -23,6 +23,7 @@ from .style import (
 
 SIDE_FACTOR = 4  # frame sides must be multiples of it: the network halves them twice
 CONTENT_LEVEL = 4  # of the maps of `style_features`: features at quarter size
+LOSSES = ("style_loss", "content_loss", "temporal_loss")  # that a training reports
 NOISE_PERIOD = 251  # px after which the noise that strokes start from repeats
 
 
@@ -128,7 +129,8 @@ class ConditionalInstanceNorm(layers.Layer):
     def call(self, x, code):
         """The normalised features."""
         mean, std = moments(x)
-        scale, shift = ops.split(ops.cast(self.modulation(code), "float32")[:, None, None], 2, axis=-1)  # (B, 1, 1, C)
+        modulation = ops.cast(self.modulation(code), "float32")[:, None, None]  # (B, 2 C) -> (B, 1, 1, 2 C)
+        scale, shift = ops.split(modulation, 2, axis=-1)
         return ops.cast((ops.cast(x, "float32") - mean) / std * (1 + scale) + shift, self.compute_dtype)
 
 
@@ -175,12 +177,15 @@ def build_style_network(config, image_size=None):
         "Exploring the structure of a real-time, arbitrary neural artistic stylization network".
     """
     size = (image_size, image_size)
-    shapes = {"frame": (*size, 3), "previous": (*size, 3), "mask": (*size, 1), "moments": (config.moment_dim,)}
+    shapes = {"frame": (*size, 3), "previous": (*size, 3), "mask": (*size, 1)}
+    shapes["moments"] = (config.moment_dim,)
     inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
     code = layers.LayerNormalization(center=False, scale=False)(inputs["moments"])
-    code = layers.Dense(config.style_dim, name="style_code")(layers.Dense(2 * config.style_dim, activation="relu")(code))
+    code = layers.Dense(2 * config.style_dim, activation="relu")(code)
+    code = layers.Dense(config.style_dim, name="style_code")(code)
     visible = layers.Multiply()([inputs["previous"], inputs["mask"]])
-    given = layers.Concatenate()([inputs["frame"], visible, inputs["mask"], Noise()(inputs["frame"])])  # (B, H, W, 8)
+    noise = Noise()(inputs["frame"])
+    given = layers.Concatenate()([inputs["frame"], visible, inputs["mask"], noise])  # (B, H, W, 8)
     half = _convolution(given, code, config.filters[0], 5, strides=2)  # (B, H/2, W/2, filters[0])
     x = _convolution(half, code, config.filters[1], 3, strides=2)  # (B, H/4, W/4, filters[1])
     for _ in range(config.num_blocks):
@@ -189,13 +194,14 @@ def build_style_network(config, image_size=None):
     x = layers.Concatenate()([layers.UpSampling2D()(x), half])
     x = _convolution(x, code, config.filters[0], 3)  # (B, H/2, W/2, filters[0])
     x = layers.Concatenate()([layers.UpSampling2D()(x), given])
-    x = _convolution(x, code, 16, 3)  # (B, H, W, 16): strokes of the last output reach it without being halved
+    x = _convolution(x, code, 16, 3)  # (B, H, W, 16): the last output reaches it at full size
     stylized = ReflectionConv2D(3, 3, activation="tanh", dtype="float32", name="stylized")(x)
     return keras.Model(inputs, stylized, name="style_network")
 
 
 def _convolution(x, code, filters, kernel_size, strides=1):
-    x = ReflectionConv2D(filters, kernel_size, strides=strides, use_bias=False, kernel_initializer="he_normal")(x)
+    options = {"strides": strides, "use_bias": False, "kernel_initializer": "he_normal"}
+    x = ReflectionConv2D(filters, kernel_size, **options)(x)
     return layers.ReLU()(ConditionalInstanceNorm()(x, code))
 
 
@@ -213,6 +219,46 @@ def blend_memory(fresh, previous, mask, memory):
     """
     share = memory * mask
     return share * previous + (1 - share) * fresh
+
+
+def drawing_losses(extractor, frames, style, drawn):
+    """The losses of style, content and lightness of clips, frame by frame.
+
+    Args:
+        extractor: `keras.Model` of `build_feature_extractor`.
+        frames: float `(B, T, H, W, 3)` in [-1, 1], the content.
+        style: dict of "gram_0", "gram_1", ... and "sizes", see `StyleTransfer.compute_loss`.
+        drawn: float32 of the frames' shape, the frames in the style.
+
+    Returns:
+        three float32 `(T * B,)`.
+    """
+    num_frames = drawn.shape[1]
+    frames = ops.concatenate([ops.cast(frames[:, t], "float32") for t in range(num_frames)])  # (T*B, H, W, 3)
+    drawn = ops.concatenate([drawn[:, t] for t in range(num_frames)])
+    grams = [ops.tile(style[f"gram_{i}"], (num_frames, 1, 1)) for i in range(len(style) - 1)]
+    features = style_features(extractor, drawn)
+    loss = style_loss(style_grams(features), grams, ops.tile(style["sizes"], (num_frames, 1)))
+    wanted = style_features(extractor, frames)[CONTENT_LEVEL]
+    return loss, content_loss(features[CONTENT_LEVEL], wanted), lightness_loss(drawn, frames)
+
+
+def memory_loss(flows, masks, drawn):
+    """The temporal loss between all neighbouring frames of clips.
+
+    Args:
+        flows: float `(B, T-1, H, W, 2)`, px, from each frame but the first to the one before.
+        masks: float `(B, T-1, H, W, 1)`, 1 where that is visible.
+        drawn: float32 `(B, T, H, W, 3)`.
+
+    Returns:
+        float32 `(B,)`, the mean over the pairs of frames; 0.0 if there is one frame alone.
+    """
+    losses = []
+    for t in range(1, drawn.shape[1]):
+        warped = warp(drawn[:, t - 1], flows[:, t - 1])
+        losses.append(temporal_loss(drawn[:, t], warped, ops.cast(masks[:, t - 1], "float32")))
+    return sum(losses) / max(len(losses), 1)
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -241,7 +287,15 @@ class StyleTransfer(ConfiguredModel):
         coherent video style transfer network".
     """
 
-    def __init__(self, config, texture_config, style_weight=4.0, content_weight=1.2, lightness_weight=1.8, temporal_weight=3.0):
+    def __init__(
+        self,
+        config,
+        texture_config,
+        style_weight=4.0,
+        content_weight=1.2,
+        lightness_weight=1.8,
+        temporal_weight=3.0,
+    ):
         super().__init__(name="style_transfer")
         self.config, self.texture_config = config, texture_config
         self.style_weight, self.content_weight = style_weight, content_weight
@@ -250,15 +304,10 @@ class StyleTransfer(ConfiguredModel):
         self.texture_network.trainable = False
         self.extractor = build_feature_extractor(self.texture_network)
         self.network = build_style_network(config)
-        names = ("style_loss", "content_loss", "temporal_loss")
-        self.trackers = {name: keras.metrics.Mean(name) for name in names}
-        shape, size = (None, 2), (4 * SIDE_FACTOR, 4 * SIDE_FACTOR)
-        self.build({
-            "frames": (*shape, *size, 3),
-            "flows": (None, 1, *size, 2),
-            "masks": (None, 1, *size, 1),
-            "moments": (None, config.moment_dim),
-        })  # fmt: skip
+        self.trackers = {name: keras.metrics.Mean(name) for name in LOSSES}
+        side = 4 * SIDE_FACTOR
+        shapes = {"frames": (None, 2, side, side, 3), "flows": (None, 1, side, side, 2)}
+        self.build(shapes | {"masks": (None, 1, side, side, 1), "moments": (None, config.moment_dim)})
 
     def call(self, x):
         """The frames in the style, one after the other."""
@@ -268,7 +317,8 @@ class StyleTransfer(ConfiguredModel):
         mask, stylized = previous[..., :1], []
         for t in range(frames.shape[1]):
             if t:
-                previous, mask = warp(stylized[-1], x["flows"][:, t - 1]), ops.cast(x["masks"][:, t - 1], "float32")
+                previous = warp(stylized[-1], x["flows"][:, t - 1])
+                mask = ops.cast(x["masks"][:, t - 1], "float32")
             given = {"frame": frames[:, t], "previous": previous, "mask": mask, "moments": x["moments"]}
             stylized.append(blend_memory(self.network(given), previous, mask, self.config.memory))
         return ops.stack(stylized, axis=1)
@@ -287,19 +337,9 @@ class StyleTransfer(ConfiguredModel):
         Returns:
             float scalar.
         """
-        num_frames = y_pred.shape[1]
-        frames = [ops.cast(x["frames"][:, t], "float32") for t in range(num_frames)]
-        content, drawn = ops.concatenate(frames), ops.concatenate([y_pred[:, t] for t in range(num_frames)])  # (T*B, H, W, 3)
-        style = [ops.tile(y[f"gram_{i}"], (num_frames, 1, 1)) for i in range(len(y) - 1)]
-        features = style_features(self.extractor, drawn)
-        style = style_loss(style_grams(features), style, ops.tile(y["sizes"], (num_frames, 1)))
-        what = content_loss(features[CONTENT_LEVEL], style_features(self.extractor, content)[CONTENT_LEVEL])
-        lightness = lightness_loss(drawn, content)
-        temporal = 0.0
-        for t in range(1, num_frames):
-            warped, mask = warp(y_pred[:, t - 1], x["flows"][:, t - 1]), ops.cast(x["masks"][:, t - 1], "float32")
-            temporal += temporal_loss(y_pred[:, t], warped, mask) / (num_frames - 1)
-        for tracker, value in zip(self.trackers.values(), (style, what, temporal), strict=True):
+        style, content, lightness = drawing_losses(self.extractor, x["frames"], y, y_pred)
+        temporal = memory_loss(x["flows"], x["masks"], y_pred)
+        for tracker, value in zip(self.trackers.values(), (style, content, temporal), strict=True):
             tracker.update_state(value)
-        parts = (self.style_weight * style, self.content_weight * what, self.lightness_weight * lightness)
-        return sum(ops.mean(part) for part in parts) + self.temporal_weight * ops.mean(temporal)
+        loss = self.style_weight * ops.mean(style) + self.content_weight * ops.mean(content)
+        return loss + self.lightness_weight * ops.mean(lightness) + self.temporal_weight * ops.mean(temporal)

@@ -209,7 +209,7 @@ def stylize_clips(network, frames, moments, flows=None, masks=None, memory=0.0):
     return np.stack(drawn, axis=1)
 
 
-def optimize_pixels(content, style, extractor, steps=100, content_weight=0.05, learning_rate=0.04, start=None):
+def optimize_pixels(content, style, extractor, steps=100, content_weight=0.05, learning_rate=0.04):
     """A picture in a style by gradient descent on its pixels.
 
     Args:
@@ -219,7 +219,6 @@ def optimize_pixels(content, style, extractor, steps=100, content_weight=0.05, l
         steps: int, steps of Adam.
         content_weight: float, weight of the content loss beside the style loss; 0 synthesises a texture.
         learning_rate: float.
-        start: uint8 `(H, W, 3)` to start from; None for the content.
 
     Returns:
         uint8 `(H, W, 3)`, and the loss at each step, float `(steps,)`.
@@ -229,8 +228,9 @@ def optimize_pixels(content, style, extractor, steps=100, content_weight=0.05, l
     """
     target = style_grams(style_features(extractor, to_float(style[None])))
     plain = style_features(extractor, to_float(content[None]))
-    sizes = tf.stack([gram_distance(a, b) for a, b in zip(style_grams(plain), target)], axis=1)  # the content's own loss is 1
-    pixels = tf.Variable(to_float((content if start is None else start)[None]))
+    distances = [gram_distance(a, b) for a, b in zip(style_grams(plain), target)]
+    sizes = tf.stack(distances, axis=1)  # with them the content's own loss is 1
+    pixels = tf.Variable(to_float(content[None]))
     optimizer, losses = keras.optimizers.Adam(learning_rate), []
 
     @tf.function
@@ -238,7 +238,8 @@ def optimize_pixels(content, style, extractor, steps=100, content_weight=0.05, l
         with tf.GradientTape() as tape:
             features = style_features(extractor, pixels)
             kept = content_loss(features[CONTENT_LEVEL], plain[CONTENT_LEVEL])
-            loss = tf.reduce_sum(style_loss(style_grams(features), target, sizes) + content_weight * kept)
+            loss = style_loss(style_grams(features), target, sizes) + content_weight * kept
+            loss = tf.reduce_sum(loss)
         optimizer.apply([tape.gradient(loss, pixels)], [pixels])
         pixels.assign(tf.clip_by_value(pixels, -1.0, 1.0))
         return loss
