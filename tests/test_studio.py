@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from vidgen_tf.errors import CourseError
+from vidgen_tf.evaluation.image_to_video import DRAWINGS
+from vidgen_tf.pipelines.pictures import draw_strokes
 from vidgen_tf.studio import makers, texts
 from vidgen_tf.studio.history import History, finish
 from vidgen_tf.studio.jobs import Result, Step, Stopped, iter_steps
@@ -17,6 +19,9 @@ from vidgen_tf.studio.prompts import check_prompt, nearest_words, replace_word, 
 from vidgen_tf.studio.uploads import read_clip, read_picture
 from vidgen_tf.video import Clip
 
+RNG = np.random.default_rng(0)
+COLORS = ("red", "black")
+FACE = json.loads(DRAWINGS.read_text())[0]
 RESULT = Result(Clip(np.full((3, 32, 32, 1), 90, np.uint8), caption="x"), "a prompt", {"task": "t", "models": ["m"], "seed": 4})
 
 
@@ -242,9 +247,35 @@ def test_faces_begin_with_the_picture_that_was_given(tmp_path):
     assert np.array_equal(drawn.clip.frames, own.clip.frames) and np.array_equal(own.clip.frames[0], person)
     assert drawn.is_composite and "face.png" not in own.title
     (smiling,) = makers.picture_to_video(None, 2, "smile", 0, no_steps)
-    assert smiling.clip.frames.shape == (16, 32, 32, 3)
-    first = makers.people(32).frames[1, 0].astype(float)
-    assert np.abs(smiling.clip.frames[0] - first).mean() < 12, "the tokenizer's reconstruction of it"
+    assert smiling.clip.frames.shape == (16, 64, 64, 3) and np.array_equal(smiling.clip.frames[0], person)
+
+
+def test_a_drawing_is_coloured_as_asked_and_moves(tmp_path):
+    drawing = np.repeat(draw_strokes(FACE)[..., None], 3, axis=-1)
+    Image.fromarray(drawing).resize((700, 700)).save(tmp_path / "drawing.png")
+    results = [
+        makers.sketch_to_video(str(tmp_path / "drawing.png"), f"{hair} hair, surprised", 1, no_steps)[0] for hair in COLORS
+    ]
+    for result in results:
+        assert result.clip.frames.shape == (16, 64, 64, 3) and result.clip.frames[8:].std(axis=0).max() > 5
+    red, black = (result.clip.frames[0].astype(float) for result in results)
+    assert (red - black)[:24].mean() > 5, "lighter hair"
+    with pytest.raises(CourseError, match="never saw"):
+        makers.sketch_to_video(str(tmp_path / "drawing.png"), "a zebra", 1, no_steps)
+    Image.new("RGBA", (400, 400), (0, 0, 0, 0)).save(tmp_path / "empty.png")
+    for nothing in (None, str(tmp_path / "empty.png")):
+        with pytest.raises(CourseError, match="no drawing"):
+            makers.sketch_to_video(nothing, "", 1, no_steps)
+
+
+def test_a_clip_is_drawn_in_a_style_or_in_that_of_a_picture(tmp_path):
+    Image.fromarray(RNG.integers(0, 255, (90, 70, 3)).astype(np.uint8)).save(tmp_path / "look.png")
+    previews = []
+    (named,) = makers.stylize_clip(None, 2, "woodcut", None, previews.append)
+    (own,) = makers.stylize_clip(None, 2, "woodcut", str(tmp_path / "look.png"), no_steps)
+    assert named.clip.frames.shape == own.clip.frames.shape == (16, 128, 128, 3)
+    assert [step.done for step in previews] == list(range(17)) and len(previews[-1].preview) == 16
+    assert np.abs(named.clip.frames.astype(float) - own.clip.frames).mean() > 5 and "look.png" not in own.title
 
 
 @pytest.mark.parametrize("name", makers.PREDICTORS)
@@ -267,6 +298,8 @@ def test_scenes_and_people_are_in_no_training():
         lambda: makers.picture_to_video(None, 13, "smile", 0, no_steps),
         lambda: makers.picture_to_video(None, 1, "anger", 0, no_steps),
         lambda: makers.transfer_motion(None, 1, None, 0, no_steps),
+        lambda: makers.stylize_clip(None, 1, "cubism", None, no_steps),
+        lambda: makers.stylize_clip(None, 0, "woodcut", None, no_steps),
         lambda: makers.predict_next("vae-digits", 1, 0, no_steps),
         lambda: makers.predict_next("svg-digits", 0, 0, no_steps),
         lambda: makers.prompt_to_picture("a red circle falls", 0, 17, no_steps),

@@ -88,6 +88,8 @@ BAD = [
     *[("compare_models", (prompt, 0)) for prompt in ("a red circle falls", "")],
     *[("transfer_motion", (None, person, None, 1)) for person in (0, 13)],
     *[("predict_next", ("svg-digits", scene, 0)) for scene in (0, 1001)],
+    *[("sketch_to_video", (None, None, prompt, 0)) for prompt in ("smiles", "a zebra", "")],
+    *[("stylize", (None, person, "woodcut", None)) for person in (0, 13)],
 ]
 
 
@@ -253,6 +255,15 @@ async def visit(address, port, pictures):
     await browser.value("[...document.querySelectorAll('button')].find(b => b.innerText.trim() == 'Make it').click()")
     await browser.until("document.querySelector('video')?.readyState >= 2")
     problems = [await browser.value(PROBLEMS)]
+    for name in ("Sketch to video", "Style transfer"):
+        await browser.until(f"[...document.querySelectorAll('button[role=tab]')].some(b => b.innerText.trim() == '{name}')")
+        await browser.value(
+            f"[...document.querySelectorAll('button[role=tab]')].find(b => b.innerText.trim() == '{name}').click()"
+        )
+        await asyncio.sleep(2)
+        problems.append(await browser.value(PROBLEMS))
+        shot = await browser.call("Page.captureScreenshot", captureBeyondViewport=True)
+        (pictures / f"{name.split()[0].lower()}.png").write_bytes(base64.b64decode(shot["data"]))
     await browser.value(
         "[...document.querySelectorAll('label')].find(l => l.innerText.includes('中文')).querySelector('input').click(), 0"
     )

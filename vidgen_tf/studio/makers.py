@@ -13,14 +13,17 @@ from ..datasets import DATASETS
 from ..errors import CourseError
 from ..video import Clip
 from ..worlds.faces import EXPRESSIONS
+from ..worlds.styles import STYLES
 from .jobs import Result, Step, model_in_use
 from .prompts import check_prompt, replace_word
+from .texts import Refused
 from .uploads import read_clip, read_picture
 
 SCENES = {name: dataclasses.replace(DATASETS[name], seed=DATASETS[name].seed + 3000) for name in DATASETS}  # in no training
 NUM_SCENES = 1000
 NUM_PEOPLE = 12
 PREDICTORS = {"simvp-digits": 10, "svg-digits": 5, "simvp-spheres": 4}  # name in the zoo -> context frames
+NUM_FRAMES, STYLE_SIZE = 16, 128  # of a clip in a style; its height and width, px
 EDGE = np.array([255, 140, 0], np.uint8)  # around predicted frames
 
 
@@ -161,7 +164,7 @@ def people(size):
 
 
 def picture_to_video(picture, person, expression, seed, on_step):
-    """A clip that begins with a picture of a face, with a chosen expression, by chapter 11's transformer.
+    """A clip that begins with a picture of a face, with a chosen expression, by chapter 14's models of motion and of pixels.
 
     Args:
         picture: path of an uploaded picture, or None for one of `people`.
@@ -178,22 +181,87 @@ def picture_to_video(picture, person, expression, seed, on_step):
     """
     if expression not in EXPRESSIONS:
         raise CourseError(f"A face can show {', '.join(EXPRESSIONS)}, not {expression!r}.")
-    first = _first_frame(picture, person, 32)
-    from .. import zoo
-    from ..pipelines.autoregressive import FACE_ATTRIBUTES, generate_clips
-    from ..pipelines.video import load_autoencoder
+    first = _first_frame(picture, person, 64)
+    from ..pipelines.image_to_video import ANIMATOR, MOTION_MODEL, clips_of_picture, read_prompt
 
-    condition = np.zeros((1, len(FACE_ATTRIBUTES)), np.int32)
-    condition[0, 0] = 1 + EXPRESSIONS.index(expression)
-    with model_in_use("gpt-faces"):
+    with model_in_use(MOTION_MODEL):
         on_step(Step(0, 1))
-        record = zoo.record("gpt-faces")
-        models = load_autoencoder("gpt-faces"), load_autoencoder(record["uses"]["tokenizer"])
-        frames = generate_clips(*models, condition, int(seed), context=first[None, None], **record["sampling"])[0]
+        (clip,) = clips_of_picture(first, labels=read_prompt(expression), seed=int(seed))
         on_step(Step(1, 1))
-    settings = {"task": "picture_to_video", "models": ["gpt-faces"], "seed": int(seed), "expression": expression}
+    settings = {"task": "picture_to_video", "models": [MOTION_MODEL, ANIMATOR], "seed": int(seed), "expression": expression}
     settings |= {"person": None if picture else int(person)}
-    return [Result(Clip(frames), f"{_name_of(picture, person)}: {expression}", settings, is_composite=True)]
+    return [Result(clip, f"{_name_of(picture, person)}: {expression}", settings, is_composite=True)]
+
+
+def sketch_to_video(sketch, prompt, seed, on_step):
+    """A drawing of a face that is coloured and moves, by chapter 14's four models.
+
+    Args:
+        sketch: path of a drawing, dark lines on a light ground or the reverse; None if there is none.
+        prompt: str such as "red hair, smiles", English or Chinese, or "".
+        seed: int from 0.
+        on_step: function of a `Step`.
+
+    Returns:
+        list of one `Result`.
+
+    Raises:
+        CourseError: no drawing, one without lines, or words that the models never saw.
+    """
+    if not sketch:
+        raise Refused("no_sketch")
+    from .. import zoo
+    from ..pipelines.image_to_video import LAYOUT_MODEL, clips_of_sketch, read_prompt
+    from ..pipelines.pictures import FINE, SIZE, find_lines
+
+    labels, drawing = read_prompt(prompt), read_picture(sketch, SIZE * FINE).mean(axis=-1).astype(np.uint8)
+    if not np.any(drawing != drawing[0, 0]):
+        raise Refused("no_sketch")
+    lines = find_lines(drawing)
+    with model_in_use(LAYOUT_MODEL):
+        on_step(Step(0, 1))
+        (clip,) = clips_of_sketch(lines, labels, seed=int(seed))
+        on_step(Step(1, 1))
+    models = [LAYOUT_MODEL, *zoo.record(LAYOUT_MODEL)["uses"].values()]
+    return [
+        Result(
+            clip, f"a drawing: {prompt.strip() or 'no words'}", {"task": "sketch_to_video", "models": models, "seed": int(seed)}
+        )
+    ]
+
+
+def stylize_clip(clip, person, style, picture, on_step):
+    """Two seconds of a clip, drawn in a style by chapter 15's network.
+
+    Args:
+        clip: path of an uploaded clip of 2 seconds or more, or None for that of one of `people`.
+        person: int from 1 to `NUM_PEOPLE`, which of them.
+        style: str, one of `worlds.styles.STYLES`.
+        picture: path of an uploaded picture whose style is taken, or None for `style`.
+        on_step: function of a `Step`.
+
+    Returns:
+        list of one `Result`.
+
+    Raises:
+        CourseError: no such person or style, or files that are no usable clip or picture.
+    """
+    if style not in STYLES:
+        raise CourseError(f"There are the styles {', '.join(STYLES)}, not {style!r}.")
+    frames = read_clip(clip, STYLE_SIZE, NUM_FRAMES) if clip else people(STYLE_SIZE).frames[_index(person)]
+    look = read_picture(picture, 256) if picture else style
+    from ..pipelines.stylize import stylize
+
+    made = []
+    with model_in_use("style-network"):
+        on_step(Step(0, NUM_FRAMES))
+        for frame in stylize(frames, look):
+            made.append(frame)
+            on_step(Step(len(made), NUM_FRAMES, Clip(np.stack(made))))
+    settings = {"task": "stylize", "models": ["style-network", "texture-network"], "style": None if picture else style}
+    settings |= {"person": None if clip else int(person)}
+    title = f"{_name_of(clip, person)} in {'the style of an uploaded file' if picture else style}"
+    return [Result(Clip(np.stack(made)), title, settings, is_composite=True)]
 
 
 def transfer_motion(picture, person, driving, driver, on_step):

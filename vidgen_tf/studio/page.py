@@ -9,6 +9,7 @@ import traceback
 import gradio as gr
 
 from ..errors import CourseError
+from ..worlds.styles import STYLES
 from . import makers, view
 from .jobs import Step, Stopped, iter_steps
 from .mark import CORNERS
@@ -46,7 +47,9 @@ class Page:
                 self._prompt_tab("prompt_to_video", self._guidance)
                 self._prompt_tab("prompt_to_picture", lambda: [self._number("frame", 16)])
                 self._face_tab("picture_to_video", self._picture_inputs)
+                self._sketch_tab()
                 self._face_tab("transfer_motion", self._motion_inputs)
+                self._style_tab()
                 self._predict_tab()
                 self._edit_tab()
                 self._compare_tab()
@@ -106,7 +109,7 @@ class Page:
             self._add(gr.Markdown, f"limits_of_{key}", "value")
             self._add(gr.Markdown, "people", "value")
             gr.HTML(view.people(makers.people(64).frames[:, 0]))
-            self._job(key, inputs(), {"picture_to_video": "gpt-faces"}.get(key, "flow-gan-faces"))
+            self._job(key, inputs(), {"picture_to_video": "motion-diffusion-faces"}.get(key, "flow-gan-faces"))
 
     def _picture_inputs(self):
         person = self._number("person", 1)
@@ -115,6 +118,20 @@ class Page:
     def _motion_inputs(self):
         inputs = [self._add(gr.File, "picture"), self._number("person", 1)]
         return [*inputs, self._add(gr.File, "driving"), self._number("driver", 3)]
+
+    def _sketch_tab(self):
+        with self._add(gr.Tab, "sketch_to_video"):
+            self._add(gr.Markdown, "limits_of_sketch_to_video", "value")
+            canvas = self._add(gr.Sketchpad, "canvas", type="filepath", canvas_size=(384, 384), layers=False, height=480)
+            file = self._add(gr.File, "sketch")
+            prompt = self._add(gr.Textbox, "sketch_prompt", value="brown hair, smiles")
+            self._job("sketch_to_video", [canvas, file, prompt, self._number("seed", 0)], "motion-diffusion-faces")
+
+    def _style_tab(self):
+        with self._add(gr.Tab, "stylize"):
+            self._add(gr.Markdown, "limits_of_stylize", "value")
+            inputs = [self._add(gr.File, "clip"), self._number("person", 1), self._choice("style", STYLES)]
+            self._job("stylize", [*inputs, self._add(gr.File, "style_picture")], "style-network")
 
     def _predict_tab(self):
         with self._add(gr.Tab, "predict_next"):
@@ -226,6 +243,16 @@ def _picture_to_video(inputs, on_step):
     return makers.picture_to_video(picture, _person(person), expression, _seed_of(seed), on_step)
 
 
+def _sketch_to_video(inputs, on_step):
+    canvas, file, prompt, seed = inputs
+    return makers.sketch_to_video(file or (canvas or {}).get("composite"), prompt or "", _seed_of(seed), on_step)
+
+
+def _stylize(inputs, on_step):
+    clip, person, style, picture = inputs
+    return makers.stylize_clip(clip, _person(person), style, picture, on_step)
+
+
 def _transfer_motion(inputs, on_step):
     picture, person, driving, driver = inputs
     return makers.transfer_motion(picture, _person(person), driving, _person(driver), on_step)
@@ -250,7 +277,9 @@ JOBS = {  # key of a tab -> function of what its components hold and of `on_step
     "prompt_to_video": _prompt_to_video,
     "prompt_to_picture": _prompt_to_picture,
     "picture_to_video": _picture_to_video,
+    "sketch_to_video": _sketch_to_video,
     "transfer_motion": _transfer_motion,
+    "stylize": _stylize,
     "predict_next": _predict_next,
     "edit_prompt": _edit_prompt,
     "compare_models": _compare_models,
