@@ -28,6 +28,7 @@ from vidgen_tf.cli import main
 from vidgen_tf.errors import CourseError
 from vidgen_tf.studio import server
 from vidgen_tf.studio.jobs import Result, Step
+from vidgen_tf.studio.texts import TEXTS
 from vidgen_tf.video import Clip
 
 ROOT = Path(__file__).parents[1]
@@ -255,15 +256,6 @@ async def visit(address, port, pictures):
     await browser.value("[...document.querySelectorAll('button')].find(b => b.innerText.trim() == 'Make it').click()")
     await browser.until("document.querySelector('video')?.readyState >= 2")
     problems = [await browser.value(PROBLEMS)]
-    for name in ("Sketch to video", "Style transfer"):
-        await browser.until(f"[...document.querySelectorAll('button[role=tab]')].some(b => b.innerText.trim() == '{name}')")
-        await browser.value(
-            f"[...document.querySelectorAll('button[role=tab]')].find(b => b.innerText.trim() == '{name}').click()"
-        )
-        await asyncio.sleep(2)
-        problems.append(await browser.value(PROBLEMS))
-        shot = await browser.call("Page.captureScreenshot", captureBeyondViewport=True)
-        (pictures / f"{name.split()[0].lower()}.png").write_bytes(base64.b64decode(shot["data"]))
     await browser.value(
         "[...document.querySelectorAll('label')].find(l => l.innerText.includes('中文')).querySelector('input').click(), 0"
     )
@@ -271,9 +263,17 @@ async def visit(address, port, pictures):
     problems.append(await browser.value(PROBLEMS))
     shot = await browser.call("Page.captureScreenshot", captureBeyondViewport=True)
     (pictures / "narrow.png").write_bytes(base64.b64decode(shot["data"]))
-    await browser.call("Emulation.setDeviceMetricsOverride", width=1200, height=900, deviceScaleFactor=1, mobile=False)
-    shot = await browser.call("Page.captureScreenshot", captureBeyondViewport=True)
-    (pictures / "wide.png").write_bytes(base64.b64decode(shot["data"]))
+    for key in ("prompt_to_video", "sketch_to_video", "stylize"):
+        await browser.call("Emulation.setDeviceMetricsOverride", width=1600, height=900, deviceScaleFactor=1, mobile=False)
+        tab = f"[...document.querySelectorAll('button[role=tab]')].find(b => b.innerText.trim() == '{TEXTS[key][1]}')"
+        await browser.until(f"!!{tab}")
+        await browser.value(f"{tab}.click()")
+        await asyncio.sleep(2)
+        shot = await browser.call("Page.captureScreenshot", captureBeyondViewport=True)
+        (pictures / f"{key}.png").write_bytes(base64.b64decode(shot["data"]))
+        await browser.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+        await asyncio.sleep(1)
+        problems.append(await browser.value(PROBLEMS))
     return browser.requests, problems
 
 
