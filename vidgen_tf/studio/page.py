@@ -27,6 +27,8 @@ EXAMPLES = (
 )
 DIGIT_EXAMPLES = EXAMPLES[3:]
 ACTS = ("surprise", "talk", "blink", "smile")  # the clearest first
+PEN = gr.Brush(default_size=5, colors=["#000000"], default_color="#000000", color_mode="fixed")
+CANVAS = {"canvas_size": (384, 384), "height": 480, "layers": False, "brush": PEN}
 QUIETLY = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}  # events of the page alone
 
 
@@ -122,7 +124,7 @@ class Page:
     def _sketch_tab(self):
         with self._add(gr.Tab, "sketch_to_video"):
             self._add(gr.Markdown, "limits_of_sketch_to_video", "value")
-            canvas = self._add(gr.Sketchpad, "canvas", type="filepath", canvas_size=(384, 384), layers=False, height=480)
+            canvas = self._add(gr.Sketchpad, "canvas", type="filepath", **CANVAS)
             file = self._add(gr.File, "sketch")
             prompt = self._add(gr.Textbox, "sketch_prompt", value="brown hair, smiles")
             self._job("sketch_to_video", [canvas, file, prompt, self._number("seed", 0)], "motion-diffusion-faces")
