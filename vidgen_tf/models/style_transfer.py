@@ -159,6 +159,38 @@ class Noise(layers.Layer):
         return ops.cast(noise[None] + ops.zeros_like(x[..., :1], "float32"), self.compute_dtype)
 
 
+@keras.saving.register_keras_serializable(package="vidgen_tf")
+class ConditionalColors(layers.Layer):
+    """A linear map of colours that a style code decides; at first it changes nothing.
+
+    Args:
+        **options: of `keras.layers.Layer`.
+
+    Call arguments:
+        x: float `(B, H, W, 3)`.
+        code: float `(B, D)`, of the style.
+
+    Output shape:
+        That of x.
+    """
+
+    def build(self, x_shape, code_shape):
+        """Makes the map from a code to the matrix and the shift.
+
+        Args:
+            x_shape: shape of x.
+            code_shape: shape of the code.
+        """
+        self.matrix = layers.Dense(12, kernel_initializer="zeros", dtype="float32", name="matrix")
+        self.matrix.build(code_shape)
+
+    def call(self, x, code):
+        """The pixels in other colours."""
+        matrix = ops.reshape(self.matrix(code), (-1, 1, 4, 3))  # (B, 12) -> (B, 1, 4, 3)
+        x = ops.cast(x, "float32")
+        return x + ops.matmul(x, matrix[:, :, :3]) + matrix[:, :, 3:]
+
+
 def build_style_network(config, image_size=None):
     """A convolutional network from a frame, its last output and a style to the frame in that style.
 
@@ -187,7 +219,9 @@ def build_style_network(config, image_size=None):
     noise = Noise()(inputs["frame"])
     given = layers.Concatenate()([inputs["frame"], visible, inputs["mask"], noise])  # (B, H, W, 8)
     half = _convolution(given, code, config.filters[0], 5, strides=2)  # (B, H/2, W/2, filters[0])
-    x = _convolution(half, code, config.filters[1], 3, strides=2)  # (B, H/4, W/4, filters[1])
+    x = layers.Concatenate()([half, Noise()(half)])
+    x = _convolution(x, code, config.filters[1], 3, strides=2)  # (B, H/4, W/4, filters[1])
+    x = _convolution(layers.Concatenate()([x, Noise()(x)]), code, config.filters[1], 3)
     for _ in range(config.num_blocks):
         inner = _convolution(x, code, config.filters[1], 3)
         x = layers.Add()([x, ConditionalInstanceNorm()(ReflectionConv2D(config.filters[1], 3)(inner), code)])
@@ -195,7 +229,9 @@ def build_style_network(config, image_size=None):
     x = _convolution(x, code, config.filters[0], 3)  # (B, H/2, W/2, filters[0])
     x = layers.Concatenate()([layers.UpSampling2D()(x), given])
     x = _convolution(x, code, 16, 3)  # (B, H, W, 16): the last output reaches it at full size
-    stylized = ReflectionConv2D(3, 3, activation="tanh", dtype="float32", name="stylized")(x)
+    strokes = ReflectionConv2D(3, 3, kernel_initializer="zeros", dtype="float32", name="strokes")(x)
+    colors = ConditionalColors(dtype="float32", name="colors")(inputs["frame"], code)
+    stylized = layers.Activation("tanh", dtype="float32", name="stylized")(layers.Add(dtype="float32")([strokes, colors]))
     return keras.Model(inputs, stylized, name="style_network")
 
 

@@ -19,6 +19,8 @@ from .recipe import Recipe
 
 __all__ = ["RECIPES", "Recipe"]
 
-_FAMILIES = (glo, classifiers, gan, latent_rnn, vae, predictors, diffusion, text_to_video, flow, video_gan, autoregressive)
-_FAMILIES += (image_to_video, style)
+_FAMILIES = [
+    *(glo, classifiers, gan, latent_rnn, vae, predictors, diffusion, text_to_video, flow, video_gan, autoregressive),
+    *(image_to_video, style),
+]
 RECIPES = {recipe.name: recipe for family in _FAMILIES for recipe in family.RECIPES}

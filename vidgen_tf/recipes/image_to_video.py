@@ -73,7 +73,7 @@ def fit_animator(model, clips, steps, batch_size=16, learning_rate=2e-3, seed=0,
 
 
 def fit_conditional_diffusion(model, examples, steps, batch_size=64, learning_rate=3e-3, seed=0, **fit_options):
-    """Trains a conditional diffusion model by flow matching with AdamW: warm-up, then linear decay.
+    """Trains a conditional diffusion model by flow matching with AdamW: warm-up, then cosine decay to a fiftieth.
 
     Args:
         model: `ConditionalDiffusion`; it gets the averaged weights.
