@@ -25,7 +25,7 @@ def add_parser(commands):
         "--size", type=whole(16, 2048), default=256, help="px that the longer side has at most (default: 256); more takes longer"
     )
     stylize.add_argument(
-        "--memory", type=number(0, 0.95), help="share of the last frame that is kept, 0 to draw each anew (default: as trained)"
+        "--memory", type=number(0, 0.95), help="share of the last frame that is kept, 0 to draw each anew (default: 0.75)"
     )
     stylize.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     stylize.set_defaults(run=_stylize)
@@ -46,7 +46,7 @@ def _stylize(options):
 
     fps, memory = frame_rate(clip), options.memory
     record, file = zoo.record("style-network"), clip.stat()
-    memory = record["config"]["memory"] if memory is None else memory
+    memory = record["sampling"]["memory"] if memory is None else memory
     settings = {"clip": str(clip.resolve()), "bytes": file.st_size, "changed": file.st_mtime_ns, "style": _name(options.style)}
     settings |= {"size": options.size, "memory": memory, "weights": record["sha256"]}
     segments = Segments(output, settings, options.resume)

@@ -165,7 +165,7 @@ def evaluate_style_transfer(model, record):
 
     Args:
         model: `keras.Model` of `build_style_network`.
-        record: dict with "uses", "dataset" and "config".
+        record: dict with "uses", "dataset" and "sampling".
 
     Returns:
         dict of float: "style_accuracy" by a classifier that shares no picture with the training, "edges_kept", "style_loss",
@@ -176,7 +176,7 @@ def evaluate_style_transfer(model, record):
     classifier = zoo.load(record["uses"]["classifier"])
     clips = load(record["dataset"]["name"], "test", NUM_CLIPS)
     styles, (flows, masks) = np.arange(NUM_CLIPS) % len(STYLES), exact_motion(clips)
-    drawn = compare_memory(model, clips.frames, flows, masks, styles, extractor, record["config"]["memory"])
+    drawn = compare_memory(model, clips.frames, flows, masks, styles, extractor, record["sampling"]["memory"])
     grams, errors, scores = style_targets(extractor)[1], {}, {}
     for name, made in drawn.items():
         ending = "" if name == "memory" else f"_{name}"

@@ -108,7 +108,7 @@ class Stylizer:
     Args:
         style: as of `describe_style`.
         network: `keras.Model` of `build_style_network`; None for the shipped one.
-        memory: float in [0, 1), share of the last output where it is visible, 0 draws each frame anew; None as trained.
+        memory: float in [0, 1), share of the last output where it is visible, 0 draws each frame anew; None for that of the record.
         motion: function from the previous and the current frame, uint8 `(H, W, 3)`, to flow and mask, see `estimate_motion`.
 
     Raises:
@@ -118,7 +118,7 @@ class Stylizer:
     def __init__(self, style, network=None, memory=None, motion=estimate_motion):
         self.moments = describe_style(style)
         self.network = zoo.load("style-network") if network is None else network
-        self.memory = zoo.record("style-network")["config"]["memory"] if memory is None else memory
+        self.memory = zoo.record("style-network")["sampling"]["memory"] if memory is None else memory
         if not 0 <= self.memory < 1:
             raise CourseError(f"memory is a share from 0 to below 1, got memory={memory!r}.")
         self.motion, self.last, self.drawn = motion, None, None
