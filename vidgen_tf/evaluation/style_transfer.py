@@ -1,7 +1,6 @@
 """Style transfer: is the style told, is the content kept, does it flicker; with memory and frame by frame."""
 
 import numpy as np
-from keras import ops
 
 from .. import zoo
 from ..datasets import load
@@ -15,6 +14,7 @@ from ..worlds.styles import STYLES, draw_style
 from .features import predict_probabilities
 from .moving_frames import exact_motion
 
+CLIPS_AT_ONCE = 8  # whose features are computed together
 NUM_CLIPS = 32  # test clips, each in one of the eight styles
 PICTURE_SEEDS = range(400, 404)  # of the pictures that show a style, which no training has seen
 
@@ -124,14 +124,17 @@ def losses_of(extractor, drawn, frames, grams, styles):
     Returns:
         float `(N,)`, style loss in units of that of the frames without a style; and float `(N,)`, content loss.
     """
-    style, content = [], []
-    for clip, plain, kind in zip(drawn, frames, styles):
-        features, wanted = (style_features(extractor, to_float(x)) for x in (clip, plain))
-        target = [gram[kind][None] for gram in grams]
-        distances = [[float(ops.mean(gram_distance(a, b))) for a, b in zip(style_grams(x), target)] for x in (features, wanted)]
-        style.append(np.mean(np.array(distances[0]) / distances[1]))
-        content.append(float(ops.mean(content_loss(features[CONTENT_LEVEL], wanted[CONTENT_LEVEL]))))
-    return np.array(style), np.array(content)
+    style, content, num_frames = [], [], drawn.shape[1]
+    for first in range(0, len(drawn), CLIPS_AT_ONCE):
+        clips = [x[first : first + CLIPS_AT_ONCE] for x in (drawn, frames)]
+        made, wanted = (style_features(extractor, to_float(x.reshape(-1, *x.shape[2:]))) for x in clips)  # of (n*T, H, W, 3)
+        kinds = np.repeat(styles[first : first + CLIPS_AT_ONCE], num_frames)
+        distances = [[gram_distance(a, b[kinds]) for a, b in zip(style_grams(x), grams)] for x in (made, wanted)]
+        made_distance, plain_distance = np.reshape(distances, (2, len(grams), -1, num_frames)).mean(axis=3)  # (levels, n)
+        style.append((made_distance / plain_distance).mean(axis=0))
+        differences = np.asarray(content_loss(made[CONTENT_LEVEL], wanted[CONTENT_LEVEL]))
+        content.append(differences.reshape(-1, num_frames).mean(axis=1))
+    return np.concatenate(style), np.concatenate(content)
 
 
 def compare_memory(network, frames, flows, masks, styles, extractor, memory):

@@ -87,13 +87,20 @@ def estimate_motion(previous, current):
         float32 `(H, W, 2)`, (dx, dy) in px, from the current frame to the previous one; and float32 `(H, W, 1)`, 1 where the flow
         back is consistent with the flow forth and the colour is the same.
     """
-    height, width = current.shape[:2]
     small = np.stack([_reduced(frame, FLOW_SIDE) for frame in (current, previous)])
     pair = [estimate_optical_flow(frames, NUM_WARPS) for frames in (small, small[::-1])]  # back and forth, (1, h, w, 2)
-    scale = np.float32([width / small.shape[2], height / small.shape[1]])
-    back, forth = (np.asarray(keras.ops.image.resize(flow, (height, width))) * scale for flow in pair)
-    same = unchanged_color(to_float(current[None]), warp(to_float(previous[None]), back))
-    return back[0], np.asarray(visible_mask(back, forth) * same)[0]
+    back, visible = _visible(tf.concat(pair, axis=0), to_float(previous[None]), to_float(current[None]))
+    return back.numpy()[0], visible.numpy()[0]
+
+
+@tf.function
+def _visible(flows, previous, current):
+    """The flow back at full size, and what was visible: flows back and forth `(2, h, w, 2)`, frames `(1, H, W, 3)`."""
+    height, width = current.shape[1:3]
+    scale = np.float32([width / flows.shape[2], height / flows.shape[1]])
+    flows = keras.ops.image.resize(flows, (height, width)) * scale
+    back, forth = flows[:1], flows[1:]
+    return back, visible_mask(back, forth) * unchanged_color(current, warp(previous, back))
 
 
 def _given(frames, previous, mask, moments):
@@ -108,7 +115,7 @@ class Stylizer:
     Args:
         style: as of `describe_style`.
         network: `keras.Model` of `build_style_network`; None for the shipped one.
-        memory: float in [0, 1), share of the last output where it is visible, 0 draws each frame anew; None for that of the record.
+        memory: float in [0, 1), share of the last output where it is visible, 0 draws each frame anew; None as evaluated.
         motion: function from the previous and the current frame, uint8 `(H, W, 3)`, to flow and mask, see `estimate_motion`.
 
     Raises:
