@@ -201,6 +201,14 @@ def test_a_result_that_fails_to_be_written_leaves_nothing(tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_history_takes_nothing_more_and_loses_nothing(tmp_path):
+    entry = History(tmp_path, 1000).add(RESULT)
+    full = History(tmp_path, full_at := History(tmp_path).usage()[1])
+    with pytest.raises(CourseError, match="history is full.*--history-limit"):
+        full.add(RESULT)
+    assert [each.id for each in full.entries()] == [entry.id] and full.usage() == (1, full_at)
+
+
 def test_what_leaves_the_studio_is_large_enough_and_marked():
     clip = finish(Clip(np.zeros((2, 64, 64, 3), np.uint8), fps=6), "bottom left")
     assert clip.frames.shape == (2, 256, 256, 3) and clip.fps == 6 and clip.frames[:, 200:, :100].max() > 250

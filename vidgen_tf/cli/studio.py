@@ -23,6 +23,9 @@ def add_parser(commands):
         "-o", "--output-dir", type=filled, default="build/studio", help="where results are kept (default: build/studio)"
     )
     studio.add_argument(
+        "--history-limit", type=whole(1, 10**7), default=2000, help="MB of results; then it makes no more (default: 2000)"
+    )
+    studio.add_argument(
         "--share-on-lan",
         action="store_true",
         help=f"serve the local network too, unencrypted, to user `studio` with a password: from {PASSWORD}, or asked for",
@@ -36,7 +39,7 @@ def _studio(options):
         password = os.environ.get(PASSWORD) or _asked()
     from ..studio import server
 
-    blocks = server.start(options.output_dir, options.port, password)
+    blocks = server.start(options.output_dir, options.port, password, history_megabytes=options.history_limit)
     print(f"The studio is at {blocks.local_url} ; Ctrl-C ends it. Results: {options.output_dir}", flush=True)
     try:
         while True:

@@ -14,6 +14,7 @@ from ..video import Clip
 from ..video_io import repeat_pixels
 from .labels import LABELLED, Label, write_label
 from .mark import CORNERS, draw_mark
+from .texts import Refused
 from .watermark import SIZE, embed_watermark
 
 ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")  # names of the folders: what is no such name is never looked up on the disk
@@ -62,13 +63,14 @@ class History:
 
     Args:
         folder: str or Path; made where it is missing. What an interrupted write has left in it is removed.
+        most_megabytes: number, of results that it takes; None for as many as the disk holds. Nothing is ever deleted.
 
     Raises:
         CourseError: a folder that can't be written to.
     """
 
-    def __init__(self, folder):
-        self.folder = check_writable(folder).resolve()
+    def __init__(self, folder, most_megabytes=None):
+        self.folder, self.most_megabytes = check_writable(folder).resolve(), most_megabytes
         for rest in self.folder.glob(".part-*"):
             shutil.rmtree(rest, ignore_errors=True)
 
@@ -83,8 +85,10 @@ class History:
             `Entry`.
 
         Raises:
-            CourseError: a full disk, or as `finish`.
+            CourseError: a full history or disk, or as `finish`.
         """
+        if self.most_megabytes is not None and self.usage()[1] >= self.most_megabytes:
+            raise Refused("full_history", megabytes=self.most_megabytes)
         now = datetime.datetime.now()
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         part = self.folder / f".part-{name}"

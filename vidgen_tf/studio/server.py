@@ -20,7 +20,7 @@ QUIET = {  # set before Gradio is imported: it would report that it was started,
 }
 
 
-def start(folder, port, password=None, is_warm=True):
+def start(folder, port, password=None, is_warm=True, history_megabytes=None):
     """Starts the studio's server in the background.
 
     Args:
@@ -29,6 +29,7 @@ def start(folder, port, password=None, is_warm=True):
         password: None to serve this machine alone; a str of 10 characters or more to serve the local network to those who know
             it. Its way there is not encrypted.
         is_warm: whether the text-to-video models are read at once, in the background.
+        history_megabytes: of results that are kept; when they are reached nothing more is made. None for no limit.
 
     Returns:
         `gradio.Blocks`, whose `local_url` is where the page is, and whose `close` ends it.
@@ -38,7 +39,7 @@ def start(folder, port, password=None, is_warm=True):
     """
     if password is not None and len(password) < MIN_PASSWORD:
         raise CourseError(f"A password for the network needs at least {MIN_PASSWORD} characters.")
-    history, host = History(Path(folder) / "results"), LOCAL if password is None else LAN
+    history, host = History(Path(folder) / "results", history_megabytes), LOCAL if password is None else LAN
     port = _free_port(host, port)
     os.environ.update(QUIET, GRADIO_TEMP_DIR=str(history.folder.with_name("uploads")))
     for name in ("NO_PROXY", "no_proxy"):  # Gradio asks its own server whether it is there

@@ -163,6 +163,11 @@ TEXTS = {
         "这张图片有 {megapixels} 百万像素，最多 {most}：请先缩小。",
     ),
     "short_clip": ("{name} is shorter than the {seconds:g} seconds that are needed.", "{name} 不足所需的 {seconds:g} 秒。"),
+    "full_history": (
+        "The history is full, at {megabytes:g} MB: whoever runs this page has to move old results away, or to start it with a "
+        "larger --history-limit.",
+        "历史记录已满（{megabytes:g} MB）：请本页的管理员移走旧的结果，或用更大的 --history-limit 重新启动。",
+    ),
     "bad_number": (
         "The seed and the other numbers must be whole numbers within their ranges.",
         "种子和其他数字必须是范围内的整数。",
