@@ -25,7 +25,7 @@ def small(monkeypatch):
     """An untrained network in place of the shipped ones."""
     monkeypatch.setattr(pipeline, "feature_extractor", lambda: EXTRACTOR)
     monkeypatch.setattr(pipeline.zoo, "load", lambda name: NETWORK)
-    record = {"config": {"memory": 0.6}, "sha256": "0"}
+    record = {"sampling": {"memory": 0.6}, "sha256": "0"}
     monkeypatch.setattr(pipeline.zoo, "record", lambda name: record)
     monkeypatch.setattr(segments, "FRAMES_PER_SEGMENT", 4)
 
