@@ -48,9 +48,10 @@ def state_labels(states, names=tuple(FACE_ATTRIBUTES)):
     Returns:
         int32 `(N, 5)`, ids of `LABELS`, in the order of `FACE_ATTRIBUTES`.
     """
-    values = {"has_glasses": states["glasses"] > 0} if "has_glasses" not in states else {}
-    is_bald = np.asarray(states["hair_style"]) == faces.HAIR_STYLES.index("bald")
-    values = states | values | {"hair_colour": np.where(is_bald, -1, states["hair_colour"])}
+    values = {"has_glasses": np.asarray(states["glasses"]) > 0} | states if "glasses" in states else states
+    if "hair_colour" in names:
+        is_bald = np.asarray(states["hair_style"]) == faces.HAIR_STYLES.index("bald")
+        values = values | {"hair_colour": np.where(is_bald, -1, states["hair_colour"])}
     return attribute_ids({name: values[name] for name in names})
 
 
