@@ -25,7 +25,7 @@ def add_parser(commands):
         "--size", type=whole(16, 2048), default=256, help="px that the longer side has at most (default: 256); more takes longer"
     )
     stylize.add_argument(
-        "--memory", type=number(0, 0.95), help="share of the last frame that is kept, 0 to draw each anew (default: 0.75)"
+        "--memory", type=number(0, 0.95), help="share of the last frame that is kept, 0 to draw each anew (default: as evaluated)"
     )
     stylize.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     stylize.set_defaults(run=_stylize)
