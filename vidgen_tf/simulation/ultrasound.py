@@ -1,8 +1,8 @@
 """A phantom of cardiac ultrasound: a beating ring of muscle, seen through speckle, with the exact mask of its chamber.
 
-It is a drawing, not anatomy. What it has of the real thing is what makes its segmentation hard: speckle, which is bright and dark at
-random and moves with the tissue for a few frames only; echoes that fade with depth; and muscle whose edge to the blood is faint where
-the beam runs along it.
+It is a drawing, not anatomy. What it has of the real thing is what makes its segmentation hard: speckle, which is bright and dark
+at random and keeps its pattern for a few frames only; echoes that fade with depth; and muscle that is faint where the beam runs
+along it.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ def make_hearts(count, *, seed, size=32):
         CourseError: an argument is below its lowest value or no int.
 
     References:
-        Wagner, Smith, Sandrik and Lopez, 1983, "Statistics of speckle in ultrasound B-scans" (amplitudes: Rayleigh's distribution).
+        Wagner, Smith, Sandrik and Lopez, 1983, "Statistics of speckle in ultrasound B-scans" (Rayleigh's distribution).
     """
     check_whole(1, count=count)
     check_whole(0, seed=seed)
