@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import axe_core_python
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -79,6 +80,12 @@ BAD = [
         ("prompt_to_video", (prompt, 0, True, 2))
         for prompt in ("<script>alert(1)</script>", "../../etc/passwd", "'; DROP TABLE", "🦓")
     ],
+    *[
+        ("prompt_to_video", (prompt, 0, True, 2))
+        for prompt in ("a red sircle falls", "a red blue circle falls", "a circle and a square and a triangle", "digit 3 red circle")
+    ],
+    *[("prompt_to_picture", (prompt, 0, 1)) for prompt in ("", "zebra", "red " * 5000, "\ud83d", "a\tred\nzebra")],
+    *[("prompt_to_picture", ("a red circle falls", seed, 1)) for seed in (-1, 0.5, 10**12)],
     *[("prompt_to_video", ("a red circle falls", seed, True, 2)) for seed in (-1, 1.5, 10**12, None)],
     *[("prompt_to_video", ("a red circle falls", 0, False, scale)) for scale in (-1, 99)],
     *[("prompt_to_picture", ("a red circle falls", 0, frame)) for frame in (0, 17)],
@@ -105,7 +112,7 @@ def test_bad_input_gets_one_sentence_each_and_the_server_lives_on(studio):
         assert 'role="alert"' in status and not shown, (name, inputs)
         assert "<script" not in status and "{{" not in status and "Traceback" not in status
         assert len(status) < 900
-    assert len(BAD) >= 26
+    assert len(BAD) >= 46, "with the files below, fifty"
 
 
 def test_bad_files_get_one_sentence_each(studio, tmp_path):
@@ -255,28 +262,39 @@ async def visit(address, port, pictures):
     await browser.until("document.querySelectorAll('button').length > 5 && document.body.innerText.includes('Make it')")
     await browser.value("[...document.querySelectorAll('button')].find(b => b.innerText.trim() == 'Make it').click()")
     await browser.until("document.querySelector('video')?.readyState >= 2")
+    await browser.call("Runtime.evaluate", expression=AXE)
     problems = [await browser.value(PROBLEMS)]
-    await browser.value(
-        "[...document.querySelectorAll('label')].find(l => l.innerText.includes('中文')).querySelector('input').click(), 0"
-    )
-    await browser.until("document.body.innerText.includes('生成') && document.body.innerText.includes('提示词')")
-    problems.append(await browser.value(PROBLEMS))
-    shot = await browser.call("Page.captureScreenshot", captureBeyondViewport=True)
-    (pictures / "narrow.png").write_bytes(base64.b64decode(shot["data"]))
-    for key in ("prompt_to_video", "sketch_to_video", "stylize"):
-        await browser.call("Emulation.setDeviceMetricsOverride", width=1600, height=900, deviceScaleFactor=1, mobile=False)
-        tab = f"[...document.querySelectorAll('button[role=tab]')].find(b => b.innerText.trim() == '{TEXTS[key][1]}')"
-        await browser.until(f"!!{tab}")
-        await browser.value(f"{tab}.click()")
-        await asyncio.sleep(2)
-        shot = await browser.call("Page.captureScreenshot", captureBeyondViewport=True)
-        (pictures / f"{key}.png").write_bytes(base64.b64decode(shot["data"]))
-        await browser.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
-        await asyncio.sleep(1)
-        problems.append(await browser.value(PROBLEMS))
+    for language in range(2):
+        label = f"l => l.innerText.includes('{(ENGLISH, CHINESE)[language]}')"
+        await browser.value(f"[...document.querySelectorAll('label')].find({label}).querySelector('input').click(), 0")
+        for key in TABS:
+            problems.append(await visit_tab(browser, key, language, pictures))
     return browser.requests, problems
 
 
+async def visit_tab(browser, key, language, pictures):
+    """Opens a tab, at 1600 px and then at 390 px, and says what is wrong with it."""
+    await browser.call("Emulation.setDeviceMetricsOverride", width=1600, height=900, deviceScaleFactor=1, mobile=False)
+    tab = f"[...document.querySelectorAll('button[role=tab]')].find(b => b.innerText.trim() == '{TEXTS[key][language]}')"
+    await browser.until(f"!!{tab}")
+    await browser.value(f"{tab}.click()")
+    await browser.until(f"{tab}.getAttribute('aria-selected') == 'true'")
+    await asyncio.sleep(1)
+    shot = await browser.call("Page.captureScreenshot", captureBeyondViewport=True)
+    (pictures / f"{key}-{language}.png").write_bytes(base64.b64decode(shot["data"]))
+    serious = json.loads(await browser.value(SERIOUS))
+    await browser.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+    await asyncio.sleep(1)
+    return json.dumps(json.loads(await browser.value(PROBLEMS)) | {"tab": f"{key} {language}", "serious": serious})
+
+
+TABS = ("prompt_to_video", "prompt_to_picture", "picture_to_video", "sketch_to_video", "stylize", "transfer_motion")
+TABS += ("predict_next", "edit_prompt", "compare_models", "history")
+AXE = Path(axe_core_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+# What axe-core calls serious or critical: barriers for whoever uses a keyboard, a screen reader, or has weak eyes.
+SERIOUS = """axe.run({resultTypes: ['violations']}).then(found => JSON.stringify(found.violations
+  .filter(v => ['serious', 'critical'].includes(v.impact))
+  .map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200), v.nodes[0].failureSummary])))"""
 # What a page of this width mustn't have: sideways scrolling, and things to operate or to see that have no name.
 PROBLEMS = """(() => {
   const named = e => e.getAttribute('aria-label') || e.labels?.length || e.closest('label') || e.title || e.innerText?.trim()
@@ -315,4 +333,4 @@ def test_in_a_browser_the_page_works_narrow_in_both_languages_and_asks_nobody_el
     assert len(requests) > 5
     assert [url for url in requests if not url.startswith((studio[0], "data:", "blob:", "about:"))] == []
     for found in map(json.loads, problems):
-        assert found["overflow"] <= 0 and found["nameless"] == [], found
+        assert found["overflow"] <= 0 and found["nameless"] == [] and found.get("serious", []) == [], found
