@@ -45,7 +45,8 @@ DISK_GB = 5  # .venv takes 3.1 GB, what is downloaded for it another 1 GB
 MODULES = ["vidgen_tf", "keras", "tensorflow", "numpy", "h5py", "sklearn", "av", "imageio", "matplotlib", "PIL", "skimage"]
 MODULES += ["scipy", "platformdirs", "tqdm", "gradio"]
 MODULES += ["ipykernel", "ipywidgets", "jupyterlab", "nbclient", "nbconvert", "nbformat"]
-TEST_MODULES = ["hypothesis", "importlinter", "nbgrader", "nbval", "pytest", "pytest_timeout", "ruff", "xdist", "yaml"]
+TEST_MODULES = ["axe_core_python", "hypothesis", "importlinter", "nbgrader", "nbval", "pytest", "pytest_timeout"]
+TEST_MODULES += ["ruff", "xdist", "yaml"]
 
 
 def main():

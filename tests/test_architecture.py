@@ -44,7 +44,6 @@ RETIRED = {  # the literal list of private words; the field has other ones for w
     "patience",
     "belief",
     "beliefs",
-    "dice",
     "loudness",
     "wander",
     "wanders",

@@ -82,9 +82,14 @@ BAD = [
     ],
     *[
         ("prompt_to_video", (prompt, 0, True, 2))
-        for prompt in ("a red sircle falls", "a red blue circle falls", "a circle and a square and a triangle", "digit 3 red circle")
+        for prompt in (
+            "a red sircle falls",
+            "a red blue circle falls",
+            "a circle and a square and a triangle",
+            "digit 3 red circle",
+        )
     ],
-    *[("prompt_to_picture", (prompt, 0, 1)) for prompt in ("", "zebra", "red " * 5000, "\ud83d", "a\tred\nzebra")],
+    *[("prompt_to_picture", (prompt, 0, 1)) for prompt in ("", "zebra", "red " * 5000, "\u202e", "a\tred\nzebra")],
     *[("prompt_to_picture", ("a red circle falls", seed, 1)) for seed in (-1, 0.5, 10**12)],
     *[("prompt_to_video", ("a red circle falls", seed, True, 2)) for seed in (-1, 1.5, 10**12, None)],
     *[("prompt_to_video", ("a red circle falls", 0, False, scale)) for scale in (-1, 99)],
@@ -332,5 +337,5 @@ def test_in_a_browser_the_page_works_narrow_in_both_languages_and_asks_nobody_el
         process.wait()
     assert len(requests) > 5
     assert [url for url in requests if not url.startswith((studio[0], "data:", "blob:", "about:"))] == []
-    for found in map(json.loads, problems):
-        assert found["overflow"] <= 0 and found["nameless"] == [] and found.get("serious", []) == [], found
+    found = [one for one in map(json.loads, problems) if one["overflow"] > 0 or one["nameless"] or one.get("serious")]
+    assert not found, json.dumps(found, indent=1)

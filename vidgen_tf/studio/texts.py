@@ -49,7 +49,7 @@ TEXTS = {
     "guidance": ("Guidance scale: 1 as learned, above it exaggerates", "引导强度：1 为所学的样子，越大越夸张"),
     "own_guidance": ("Guidance of the model's record, as it was evaluated", "使用模型记录中评测时的引导强度"),
     "frame": ("Frame, 1 to 16", "第几帧（1 到 16）"),
-    "picture": ("Your picture of a drawn face (else a person below)", "你画的脸的图片（否则用下面的人物）"),
+    "picture": ("Your picture of a drawn face (else one of the people)", "你画的脸的图片（否则用所选编号的人物）"),
     "canvas": ("Draw a face here, as large as the square", "在这里画一张脸，画满整个方框"),
     "sketch": ("Or a picture of your drawing", "或上传你画的线稿图片"),
     "sketch_prompt": (
@@ -67,7 +67,10 @@ TEXTS = {
     "mosaic": ("mosaic", "马赛克"),
     "watercolour": ("watercolour", "水彩"),
     "blueprint": ("blueprint", "蓝图"),
-    "driving": ("Your driving clip, 2 seconds or more (else a driver below)", "你的驱动视频，至少 2 秒（否则用下面的人物）"),
+    "driving": (
+        "Your driving clip, 2 seconds or more (else one of the drivers)",
+        "你的驱动视频，至少 2 秒（否则用所选编号的人物）",
+    ),
     "person": ("Person, 1 to 12", "人物（1 到 12）"),
     "driver": ("Driver: whose motion, 1 to 12", "驱动者：用谁的动作（1 到 12）"),
     "people": ("The people, who are in no training", "人物（都不在训练数据中）"),
