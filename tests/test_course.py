@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,7 +34,8 @@ def installed(tmp_path_factory):
 @posix
 def test_first_call_installs_from_the_lock_and_says_so(installed):
     out = installed.first.out
-    assert out.startswith("First call: making .venv and installing up to ") and "Installed in " in out
+    count = len(re.findall(r"^[\w.\[\]-]+==", (ROOT / "requirements-lock.txt").read_text(encoding="utf-8"), re.MULTILINE))
+    assert out.startswith(f"First call: making .venv and installing up to {count} packages with ") and "Installed in " in out
     assert out.splitlines()[1] in (ROOT / "README.md").read_text(encoding="utf-8"), "what it costs is said in the same words"
     assert [call[1] for call in installed.installer_calls()] == ["venv", "pip", "pip"]
     assert str(installed.path / "requirements-lock.txt") in installed.installer_calls()[1]

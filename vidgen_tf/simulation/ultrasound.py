@@ -41,12 +41,10 @@ def make_hearts(count, *, seed, size=32):
     check_whole(16, size=size)
     rng = np.random.default_rng(seed)
     radius, wall = _walls(rng, count)
-    chamber, muscle = _regions(rng, radius, wall, size)
-    amplitude = np.where(chamber, BLOOD, np.where(muscle, MUSCLE, TISSUE))
-    depth = np.linspace(0, 1, size)[:, None]
-    fading = rng.uniform(0.3, 0.9, (count, 1, 1, 1)) * depth
-    along_beam = np.where(muscle & ~chamber, _faint_sides(rng, chamber), 1.0)
-    echoes = amplitude * along_beam * np.exp(-fading) * _speckle(rng, chamber.shape)
+    chamber, heart = _regions(rng, radius, wall, size)
+    fading = rng.uniform(0.3, 0.9, (count, 1, 1, 1)) * np.linspace(0, 1, size)[:, None]  # with depth
+    amplitude = np.select([chamber, heart], [BLOOD, MUSCLE * _faint_sides(rng, chamber)], TISSUE)
+    echoes = amplitude * np.exp(-fading) * _speckle(rng, chamber.shape)
     gain = rng.uniform(-4, 4, (count, 1, 1, 1))
     level = 1 + (20 * np.log10(echoes + 1e-6) + gain - 6) / DYNAMIC_RANGE  # 6 dB above the muscle's mean are white
     return np.uint8(np.clip(level, 0, 1) * 255)[..., None], chamber

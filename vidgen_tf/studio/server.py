@@ -60,8 +60,12 @@ def _launch(blocks, history, host, port, password):
 
     fonts = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}  # those of the visitor's system
     theme = themes.Base(primary_hue="indigo", neutral_hue="slate", **fonts)
-    theme.set(button_primary_background_fill="*primary_700", button_primary_text_color="white")
-    theme.set(body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300")  # 4.5:1 on the ground
+    theme.set(
+        button_primary_background_fill="*primary_700",
+        button_primary_text_color="white",
+        body_text_color_subdued="*neutral_600",  # a contrast of 4.5 to the ground, or more
+        body_text_color_subdued_dark="*neutral_300",
+    )
     blocks.launch(
         server_name=host,
         server_port=port,
