@@ -11,6 +11,7 @@ import numpy as np
 HELD_OUT_DIGITS = ((1, 0), (3, 1), (5, 2), (7, 3))
 HELD_OUT_SHAPES = ((0, 2), (1, 1), (2, 0))  # a red triangle, a green square, a blue circle
 HELD_OUT_SPHERES = ((0, 1), (2, 0))  # a red box, a blue ball
+HELD_OUT_HAIR = ((1, 3), (2, 2), (4, 0))  # (index into HAIR_STYLES, into HAIR_COLOURS): short blond, a red bob, black curls
 
 
 def is_held_out(states):
@@ -34,6 +35,20 @@ def is_held_out(states):
         digit = states["digit"][:, 0]
         return np.any([(digit == d) & (states["motion"] == motion) for d, motion in HELD_OUT_DIGITS], axis=0)
     return np.zeros(len(next(iter(states.values()))), bool)
+
+
+def is_held_out_hair(states):
+    """Which clips of faces show hair that text-to-video is not trained on. Models of faces without prompts, and the classifiers
+    that read them, have seen it.
+
+    Args:
+        states: dict of arrays of N clips of `worlds.faces`.
+
+    Returns:
+        bool array `(N,)`.
+    """
+    pairs = [(states["hair_style"] == style) & (states["hair_colour"] == colour) for style, colour in HELD_OUT_HAIR]
+    return np.any(pairs, axis=0)
 
 
 def training_clips(clips):

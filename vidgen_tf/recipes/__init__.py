@@ -10,6 +10,7 @@ from . import (
     image_to_video,
     latent_rnn,
     predictors,
+    space_time,
     style,
     text_to_video,
     vae,
@@ -21,6 +22,6 @@ __all__ = ["RECIPES", "Recipe"]
 
 _FAMILIES = [
     *(glo, classifiers, gan, latent_rnn, vae, predictors, diffusion, text_to_video, flow, video_gan, autoregressive),
-    *(image_to_video, style),
+    *(image_to_video, style, space_time),
 ]
 RECIPES = {recipe.name: recipe for family in _FAMILIES for recipe in family.RECIPES}

@@ -50,17 +50,35 @@ def fit_diffusion(
     Returns:
         The history of `training.fit`.
     """
-    trainer = FlowMatching(model, 1 - 10 / steps if ema_decay is None else ema_decay, seed)
-    warmup = {"warmup_target": learning_rate, "warmup_steps": WARMUP_STEPS}
-    schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - WARMUP_STEPS, **warmup)
-    optimizer = keras.optimizers.AdamW(schedule, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
-    trainer.compile(optimizer, jit_compile=steps >= XLA_MIN_STEPS)
     arrays = {"latents": latents} | (conditioning or {})
 
     def batches(first):
         data = pipeline(*arrays.values(), batch_size=batch_size, seed=seed, first_step=first)
         return data if len(arrays) == 1 else data.map(lambda *batch: dict(zip(arrays, batch)))
 
+    return fit_flow_matching(model, batches, steps, learning_rate=learning_rate, ema_decay=ema_decay, seed=seed, **options)
+
+
+def fit_flow_matching(model, batches, steps, *, learning_rate=LEARNING_RATE, ema_decay=None, seed=0, **options):
+    """Trains a latent diffusion model on batches by flow matching: AdamW, warm-up, then cosine decay to 0.
+
+    Args:
+        model: `LatentDiffusion` whose normalisation has been adapted; its weights become the EMA of the training.
+        batches: function from the number of the first step to a `tf.data.Dataset`, see `training.fit`.
+        steps: training steps in all, more than 100.
+        learning_rate: float, the largest.
+        ema_decay: float in [0, 1), see `FlowMatching`; None for an average over a tenth of the training.
+        seed: non-negative int, of noise and timesteps.
+        **options: of `training.fit`: `checkpoint`, `log_interval`, `callbacks`.
+
+    Returns:
+        The history of `training.fit`.
+    """
+    trainer = FlowMatching(model, 1 - 10 / steps if ema_decay is None else ema_decay, seed)
+    warmup = {"warmup_target": learning_rate, "warmup_steps": WARMUP_STEPS}
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - WARMUP_STEPS, **warmup)
+    optimizer = keras.optimizers.AdamW(schedule, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
+    trainer.compile(optimizer, jit_compile=steps >= XLA_MIN_STEPS)
     return training.fit(trainer, batches, steps, **options)
 
 

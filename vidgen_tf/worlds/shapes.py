@@ -112,7 +112,7 @@ def _labelled(draws, size):
     """The clips of their uniforms `(N, DRAWS)`."""
     check_whole(2, size=size)
     scale = size / EXTENT
-    states = _simulate(draws)
+    states = simulate(draws)
     for key, power in {"radius": 1, "mass": 2, "position": 1, "velocity": 1}.items():
         states[key] = (states[key] * scale**power).astype(np.float32)
     captions, captions_zh = _captions(states)
@@ -258,8 +258,15 @@ def coverage(states, k, size):
     return share
 
 
-def _simulate(u):
-    """States of clips from their uniforms `(N, DRAWS)`, lengths in units, float64."""
+def simulate(u):
+    """The states of clips, in units: what `make` draws before it paints.
+
+    Args:
+        u: float array `(N, DRAWS)` in [0, 1), the random numbers of N clips.
+
+    Returns:
+        dict of arrays, see `make`.
+    """
     n = len(u)
     two = u[:, 0] >= 0.5
     collides = two & (u[:, 1] < 0.25)

@@ -14,7 +14,9 @@ from ..models.gan import MLPGANConfig, build_mlp_generator
 from ..models.glo import GLO, GLOConfig
 from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG
 from ..models.optical_flow import FlowNet, FlowNetConfig
+from ..models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from ..models.simvp import SimVPConfig, build_simvp
+from ..models.space_time_dit import SpaceTimeConfig, SpaceTimeDiffusion
 from ..models.style import TextureConfig, build_texture_network
 from ..models.style_transfer import StyleConfig, build_style_network
 from ..models.vae import VAE, VAEConfig
@@ -36,6 +38,8 @@ MODELS = {
     "LatentGRU": (LatentRNNConfig, lambda config, seed: LatentGRU(config)),
     "LatentSVG": (LatentRNNConfig, LatentSVG),
     "LatentDiffusion": (DiffusionConfig, lambda config, seed: LatentDiffusion(config)),
+    "PatchAutoencoder": (PatchAutoencoderConfig, lambda config, seed: PatchAutoencoder(config)),
+    "SpaceTimeDiffusion": (SpaceTimeConfig, lambda config, seed: SpaceTimeDiffusion(config)),
     "Animator": (AnimatorConfig, lambda config, seed: Animator(config)),
     "ConditionalDiffusion": (ConditionalDiffusionConfig, lambda config, seed: ConditionalDiffusion(config)),
     "Colorizer": (ColorizerConfig, Colorizer),

@@ -1,0 +1,100 @@
+"""Text to video of drawn faces: prompts in, clips out, by tokens of space and time."""
+
+import functools
+
+import numpy as np
+
+from .. import subwords, zoo
+from ..errors import CourseError
+from ..files import progress
+from ..models.flow_matching import guided_velocity
+from ..models.patch_autoencoder import decode_clips
+from ..splits import is_held_out_hair
+from ..video import Clip
+from ..worlds.faces.states import sample_states
+from ..worlds.paraphrases import paraphrase
+from .video import load_autoencoder
+
+BATCH_SIZE = 64  # clips that are sampled together
+PROMPT_SEED = 930  # of faces that no data set has
+DRAWS_PER_PROMPT = 25  # one face in ten has hair that is held out, and not every caption names it
+
+
+def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, **options):
+    """Clips sampled with classifier-free guidance.
+
+    Args:
+        model: trained `SpaceTimeDiffusion`.
+        autoencoder: the `PatchAutoencoder` of its latents.
+        prompts: sequence of N str, English or Chinese.
+        guidance_scale: float from 0 to 20.
+        seed: non-negative int.
+        **options: of `LatentDiffusion.sample`: `num_inference_steps`, `solver`.
+
+    Returns:
+        uint8 `(N, num_frames, H, W, C)`.
+
+    Raises:
+        CourseError: no prompts, words that are not in the vocabulary, or a guidance scale out of range.
+    """
+    tokens, batches = subwords.encode(prompts), []
+    if not len(tokens):
+        raise CourseError("There is no prompt: ask for at least one clip.")
+    for first in progress(range(0, len(tokens), BATCH_SIZE), label="sampling", unit="batch", delay=2):
+        batch = tokens[first : first + BATCH_SIZE]
+        velocity_fn = guided_velocity(model, guidance_scale, conditioning={"tokens": batch})
+        latents = model.sample(len(batch), seed=seed + first, velocity_fn=velocity_fn, **options)
+        batches.append(decode_clips(autoencoder, latents))
+    return np.concatenate(batches)
+
+
+def face_prompts(count, held_out=False):
+    """Prompts about faces that are in no training, in forms that no training caption has, half of them in Chinese.
+
+    Args:
+        count: int, how many.
+        held_out: whether each names a style and colour of hair that are held out of training together, or none does.
+
+    Returns:
+        list of str; and a dict of int arrays `(count,)`, what they say, see `paraphrase`.
+    """
+    states = sample_states(DRAWS_PER_PROMPT * count, PROMPT_SEED, 0, 1, 64)
+    english, chinese, said = paraphrase(states, "faces", seed=PROMPT_SEED, split="test")
+    chosen = is_held_out_hair(states) == held_out
+    if held_out:
+        chosen &= (said["hair_style"] >= 0) & (said["hair_colour"] >= 0)
+    rows = np.flatnonzero(chosen)[:count]
+    prompts = [str((chinese if i % 2 else english)[row]) for i, row in enumerate(rows)]
+    return prompts, {name: value[rows] for name, value in said.items()}
+
+
+@functools.cache
+def load_pretrained(name="text-to-video-faces"):
+    """A text-to-video model of the zoo and its autoencoder, read once: don't train them any further.
+
+    Args:
+        name: str, a name in the zoo.
+
+    Returns:
+        trained `SpaceTimeDiffusion`, and its `PatchAutoencoder`.
+    """
+    return zoo.load(name), load_autoencoder(zoo.record(name)["uses"]["autoencoder"])
+
+
+def text_to_faces_samples(model, record, count, seed):
+    """Clips of a model of the zoo, for prompts in forms of tests.
+
+    Args:
+        model: trained `SpaceTimeDiffusion`.
+        record: dict with "uses" and "sampling".
+        count: int, how many clips.
+        seed: non-negative int.
+
+    Returns:
+        list of `Clip`, each with its prompt.
+    """
+    prompts, _ = face_prompts(count)
+    autoencoder, sampling = load_autoencoder(record["uses"]["autoencoder"]), record["sampling"]
+    steps = {"num_inference_steps": sampling["num_inference_steps"]}
+    sampled = sample_prompts(model, autoencoder, prompts, sampling["guidance_scale"], seed, **steps)
+    return [Clip(frames, caption=prompt) for frames, prompt in zip(sampled, prompts)]

@@ -1,0 +1,136 @@
+"""Prompts as subword tokens: a byte-pair encoding of the captions of all worlds, English and Chinese in one vocabulary."""
+
+import difflib
+import functools
+import json
+import re
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+
+from .errors import CourseError
+from .files import atomic_path
+from .tokenizer import excerpt
+
+VOCABULARY_SIZE = 640  # tokens at most, from 1 on
+PROMPT_LENGTH = 40  # tokens of a prompt
+PATH = Path(__file__).with_name("subwords.json")
+WORDS = re.compile(r"[a-z]+|[0-9]|[^\W\d_]|[^\w\s]")  # English words, digits, other letters one by one, punctuation
+
+
+def normalize(text):
+    """A text with one form of each letter, and small ones only.
+
+    Args:
+        text: str.
+
+    Returns:
+        str.
+    """
+    return unicodedata.normalize("NFKC", str(text)).lower()
+
+
+def train(captions, path=PATH, vocabulary_size=VOCABULARY_SIZE):
+    """Learns a vocabulary from captions and writes it: the parts that stand side by side most often become one token.
+
+    Args:
+        captions: dict from the name of a world to its captions, a sequence of str.
+        path: file (.json) to write.
+        vocabulary_size: int, tokens at most.
+
+    References:
+        Sennrich, Haddow and Birch, 2016, "Neural machine translation of rare words with subword units".
+    """
+    words = {world: [WORDS.findall(normalize(caption)) for caption in texts] for world, texts in captions.items()}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=vocabulary_size, show_progress=False)
+    tokenizer.train_from_iterator((normalize(caption) for texts in captions.values() for caption in texts), trainer)
+    known = {world: sorted({word for caption in texts for word in caption}) for world, texts in words.items()}
+    with atomic_path(path) as part:
+        content = {"words": known, "tokenizer": json.loads(tokenizer.to_str())}
+        Path(part).write_text(json.dumps(content, ensure_ascii=False, indent=0), encoding="utf-8")
+
+
+@functools.cache
+def load(path=PATH):
+    """A vocabulary, read once.
+
+    Args:
+        path: file (.json) that `train` has written; by default that of the course's models.
+
+    Returns:
+        `tokenizers.Tokenizer`, and a dict from the name of a world to the frozenset of words that its captions have.
+    """
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(content["tokenizer"]))
+    return tokenizer, {world: frozenset(words) for world, words in content["words"].items()}
+
+
+def encode(prompts, length=PROMPT_LENGTH):
+    """Prompts as tokens.
+
+    Args:
+        prompts: sequence of N str, English or Chinese; "" is no prompt.
+        length: int, tokens of a row.
+
+    Returns:
+        int32 array `(N, length)`, from 1 to `VOCABULARY_SIZE`, and 0 after the last token.
+
+    Raises:
+        CourseError: words that no caption has, or too many.
+    """
+    tokenizer, words = load()
+    known, ids = frozenset().union(*words.values()), np.zeros((len(prompts), length), np.int32)
+    for row, prompt in zip(ids, prompts):
+        if unknown := [word for word in WORDS.findall(normalize(prompt)) if word not in known]:
+            raise CourseError(_unknown(prompt, unknown, known))
+        tokens = tokenizer.encode(normalize(prompt)).ids
+        if len(tokens) > length:
+            shown = excerpt(str(prompt))
+            raise CourseError(f"'{shown}' has {len(tokens)} tokens, and a prompt at most {length}: say it in fewer words.")
+        row[: len(tokens)] = np.add(tokens, 1)
+    return ids
+
+
+def _unknown(prompt, unknown, known):
+    """The sentence about words that no caption has, with known ones that are spelled alike."""
+    near = {word: difflib.get_close_matches(word, known, 2) for word in dict.fromkeys(unknown)}
+    parts = [f"{excerpt(word)} (perhaps {' or '.join(found)}?)" if found else excerpt(word) for word, found in near.items()]
+    return f"'{excerpt(str(prompt))}' has words that the model never saw: {', '.join(parts)}."
+
+
+def world_of(prompt):
+    """The world that a prompt is about: the one whose captions have all of its words.
+
+    Args:
+        prompt: str.
+
+    Returns:
+        str, the name of a world.
+
+    Raises:
+        CourseError: words that no caption has, or the words of no world, or of several.
+    """
+    encode([prompt], length=10_000)
+    words = load()[1]
+    asked = set(WORDS.findall(normalize(prompt)))
+    worlds = [world for world, known in words.items() if asked <= known]
+    if len(worlds) != 1:
+        found = "could be of " + " or ".join(worlds) if worlds else f"mixes words of {', '.join(words)}"
+        raise CourseError(f"'{excerpt(str(prompt))}' {found}: ask for what one of them shows, such as 'a red ball rolls left'.")
+    return worlds[0]
+
+
+def decode(ids):
+    """The pieces of text that tokens stand for.
+
+    Args:
+        ids: int array `(L,)` of `encode`.
+
+    Returns:
+        list of str, one for each token that isn't padding.
+    """
+    return [load()[0].id_to_token(int(i) - 1) for i in ids if i]
