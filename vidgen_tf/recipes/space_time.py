@@ -100,7 +100,7 @@ RECIPES = [
         model="SpaceTimeDiffusion",
         config=SpaceTimeConfig(vocabulary_size=subwords.VOCABULARY_SIZE, latent_channels=96),
         dataset=("faces", "train"),
-        steps={"fast": 600, "full": 7200},
+        steps={"fast": 600, "full": 6600},
         seed=46,
         train=_train,
         evaluation="text_to_faces",
