@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vidgen_tf import subwords
+from vidgen_tf.datasets import load
 from vidgen_tf.errors import CourseError
 from vidgen_tf.worlds.faces.states import sample_states
 from vidgen_tf.worlds.paraphrases import paraphrase
@@ -53,15 +54,27 @@ def test_a_prompt_of_too_many_tokens_is_refused():
 
 @pytest.mark.parametrize(
     "prompt, world",
-    [(PROMPT, "faces"), ("a face with glasses", "faces"), ("一张脸，露出微笑", "faces"), ("a red ball rolls left", "spheres")],
+    [
+        (PROMPT, "faces"),
+        ("a face with glasses", "faces"),
+        ("一张脸，露出微笑", "faces"),
+        ("a red circle falls and bounces", "shapes"),
+        ("the digit 3 is moving up then down .", "digits"),
+    ],
 )
 def test_the_words_tell_the_world(prompt, world):
-    assert subwords.world_of(prompt) == world
+    assert subwords.world_of_prompt(prompt) == world
+
+
+@pytest.mark.parametrize("dataset", ["digits", "shapes"])
+def test_captions_of_other_worlds_are_not_taken_for_faces(dataset):
+    clips = load(dataset, "test", 250)
+    assert {subwords.world_of_prompt(caption) for caption in (*clips.captions, *clips.captions_zh)} == {dataset}
 
 
 def test_words_of_several_worlds_are_refused():
-    with pytest.raises(CourseError, match="mixes"):
-        subwords.world_of("a red ball smiles")
+    with pytest.raises(CourseError, match="captions of faces: circle"):
+        subwords.world_of_prompt("a red circle smiles")
 
 
 def test_a_vocabulary_is_learned_from_captions_and_read_again(tmp_path):

@@ -12,7 +12,7 @@ import tokenizers
 
 from .errors import CourseError
 from .files import atomic_path
-from .tokenizer import excerpt
+from .tokenizer import dataset_of_prompt, excerpt
 
 VOCABULARY_SIZE = 640  # tokens at most, from 1 on
 PROMPT_LENGTH = 40  # tokens of a prompt
@@ -69,11 +69,12 @@ def load(path=PATH):
     return tokenizer, {world: frozenset(words) for world, words in content["words"].items()}
 
 
-def encode(prompts, length=PROMPT_LENGTH):
+def encode(prompts, world=None, length=PROMPT_LENGTH):
     """Prompts as tokens.
 
     Args:
         prompts: sequence of N str, English or Chinese; "" is no prompt.
+        world: str, the world whose captions must have the words; None for any.
         length: int, tokens of a row.
 
     Returns:
@@ -83,10 +84,11 @@ def encode(prompts, length=PROMPT_LENGTH):
         CourseError: words that no caption has, or too many.
     """
     tokenizer, words = load()
-    known, ids = frozenset().union(*words.values()), np.zeros((len(prompts), length), np.int32)
+    known = words[world] if world else frozenset().union(*words.values())
+    ids = np.zeros((len(prompts), length), np.int32)
     for row, prompt in zip(ids, prompts):
-        if unknown := [word for word in WORDS.findall(normalize(prompt)) if word not in known]:
-            raise CourseError(_unknown(prompt, unknown, known))
+        if unknown := unknown_words(prompt, known):
+            raise CourseError(_unknown(prompt, unknown, known, world))
         tokens = tokenizer.encode(normalize(prompt)).ids
         if len(tokens) > length:
             shown = excerpt(str(prompt))
@@ -95,33 +97,57 @@ def encode(prompts, length=PROMPT_LENGTH):
     return ids
 
 
-def _unknown(prompt, unknown, known):
+def unknown_words(prompt, known):
+    """The words of a prompt that are in no caption.
+
+    Args:
+        prompt: str.
+        known: set of str, the words of captions.
+
+    Returns:
+        list of str, each once, in their order.
+    """
+    return [word for word in dict.fromkeys(WORDS.findall(normalize(prompt))) if word not in known]
+
+
+def _unknown(prompt, unknown, known, world):
     """The sentence about words that no caption has, with known ones that are spelled alike."""
-    near = {word: difflib.get_close_matches(word, known, 2) for word in dict.fromkeys(unknown)}
+    near = {word: difflib.get_close_matches(word, known, 2) for word in unknown}
     parts = [f"{excerpt(word)} (perhaps {' or '.join(found)}?)" if found else excerpt(word) for word, found in near.items()]
-    return f"'{excerpt(str(prompt))}' has words that the model never saw: {', '.join(parts)}."
+    of_world = f" in captions of {world}" if world else ""
+    return f"'{excerpt(str(prompt))}' has words that the model never saw{of_world}: {', '.join(parts)}."
 
 
-def world_of(prompt):
-    """The world that a prompt is about: the one whose captions have all of its words.
+def is_about_faces(prompt):
+    """Whether a word of a prompt is one that captions of faces alone have.
 
     Args:
         prompt: str.
 
     Returns:
-        str, the name of a world.
+        bool.
+    """
+    words = load()[1]
+    others = frozenset().union(*(known for world, known in words.items() if world != "faces"))
+    return not words["faces"].isdisjoint({*WORDS.findall(normalize(prompt))} - others)
+
+
+def world_of_prompt(prompt):
+    """The world that a text-to-video model of the zoo shows for a prompt.
+
+    Args:
+        prompt: str.
+
+    Returns:
+        str: "faces", see `is_about_faces`, else "digits" or "shapes".
 
     Raises:
-        CourseError: words that no caption has, or the words of no world, or of several.
+        CourseError: unknown words, or words that don't belong together.
     """
-    encode([prompt], length=10_000)
-    words = load()[1]
-    asked = set(WORDS.findall(normalize(prompt)))
-    worlds = [world for world, known in words.items() if asked <= known]
-    if len(worlds) != 1:
-        found = "could be of " + " or ".join(worlds) if worlds else f"mixes words of {', '.join(words)}"
-        raise CourseError(f"'{excerpt(str(prompt))}' {found}: ask for what one of them shows, such as 'a red ball rolls left'.")
-    return worlds[0]
+    if is_about_faces(prompt):
+        encode([prompt], "faces")
+        return "faces"
+    return dataset_of_prompt(prompt)
 
 
 def decode(ids):

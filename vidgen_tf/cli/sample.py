@@ -74,10 +74,10 @@ def _from_prompts(options):
         raise CourseError("Say what to show: --prompt 'a red circle falls and bounces', or --prompts FILE with one in each line.")
     prompts = [options.prompt] if options.prompts is None else [line for line in read_lines(options.prompts) if line.strip()]
     prompts = [prompt for prompt in prompts for _ in range(options.n or 1)]
-    from ..tokenizer import dataset_of_prompt
+    from ..subwords import world_of_prompt
 
     for prompt in prompts:
-        dataset_of_prompt(prompt)  # complains before Keras is there
+        world_of_prompt(prompt)  # complains before Keras is there
     from ..pipelines.text_to_video import text_to_video
 
     return text_to_video(prompts, options.seed, options.guidance_scale, options.weights)

@@ -1,10 +1,8 @@
 """Text to video of drawn faces: prompts in, clips out, by tokens of space and time."""
 
-import functools
-
 import numpy as np
 
-from .. import subwords, zoo
+from .. import subwords
 from ..errors import CourseError
 from ..files import progress
 from ..models.flow_matching import guided_velocity
@@ -35,9 +33,12 @@ def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, **option
         uint8 `(N, num_frames, H, W, C)`.
 
     Raises:
-        CourseError: no prompts, words that are not in the vocabulary, or a guidance scale out of range.
+        CourseError: no prompts, words that are not in the vocabulary, a guidance scale out of range, or one for each attribute:
+            subword tokens don't tell which attribute they belong to.
     """
-    tokens, batches = subwords.encode(prompts), []
+    if isinstance(guidance_scale, dict):
+        raise CourseError("Prompts of subword tokens are guided as a whole: give guidance_scale as a number.")
+    tokens, batches = subwords.encode(prompts, "faces"), []
     if not len(tokens):
         raise CourseError("There is no prompt: ask for at least one clip.")
     for first in progress(range(0, len(tokens), BATCH_SIZE), label="sampling", unit="batch", delay=2):
@@ -66,19 +67,6 @@ def face_prompts(count, held_out=False):
     rows = np.flatnonzero(chosen)[:count]
     prompts = [str((chinese if i % 2 else english)[row]) for i, row in enumerate(rows)]
     return prompts, {name: value[rows] for name, value in said.items()}
-
-
-@functools.cache
-def load_pretrained(name="text-to-video-faces"):
-    """A text-to-video model of the zoo and its autoencoder, read once: don't train them any further.
-
-    Args:
-        name: str, a name in the zoo.
-
-    Returns:
-        trained `SpaceTimeDiffusion`, and its `PatchAutoencoder`.
-    """
-    return zoo.load(name), load_autoencoder(zoo.record(name)["uses"]["autoencoder"])
 
 
 def text_to_faces_samples(model, record, count, seed):

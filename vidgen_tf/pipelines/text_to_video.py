@@ -12,10 +12,12 @@ from ..errors import CourseError
 from ..files import progress
 from ..models.flow_matching import check_guidance_scale, guided_velocity
 from ..splits import is_held_out
-from ..tokenizer import count_phrases, dataset_of_prompt, swap_phrases, tokenize
+from ..subwords import world_of_prompt
+from ..tokenizer import count_phrases, swap_phrases, tokenize
 from ..video import Clip
 from ..zoo.weights import read_weights
 from .scene_layers import sample_scene_layers
+from .space_time import sample_prompts
 from .video import BATCH_SIZE, load_autoencoder
 
 # Clips like those of the data sets, but none of these: prompts of held-out attribute combinations, which are rare.
@@ -23,13 +25,14 @@ PROMPTS = {name: dataclasses.replace(DATASETS[name], seed=920) for name in ("dig
 
 
 def text_to_video(prompts, seed=0, guidance_scale=None, folder=None, **options):
-    """Generates a clip for each prompt, with the zoo's models or your own; its words tell whether it is of digits or of shapes.
+    """Generates a clip for each prompt, with the zoo's models or your own; its words tell whether it is of faces, digits, shapes.
 
     Args:
         prompts: sequence of str, English or Chinese.
         seed: non-negative int.
         guidance_scale: see `guided_velocity`, float from 0 to 20 or a dict of these; None for that of the model's record.
-        folder: str or Path, where `experiments.text_to_video.train_from_scratch` has put a model; None for the zoo.
+        folder: str or Path, where `experiments.text_to_video.train_from_scratch` has put a model, of digits or shapes; None for
+            the zoo.
         **options: of `LatentDiffusion.sample`: `num_inference_steps`, `solver`.
 
     Returns:
@@ -41,18 +44,21 @@ def text_to_video(prompts, seed=0, guidance_scale=None, folder=None, **options):
     """
     if isinstance(prompts, str) or not len(prompts):
         raise CourseError("text_to_video takes a list with at least one prompt: ['a red circle falls and bounces'].")
-    names = [dataset_of_prompt(prompt) for prompt in prompts]
-    tokenize(prompts)  # complains before models are read
+    names = [world_of_prompt(prompt) for prompt in prompts]
+    tokenize([prompt for prompt, name in zip(prompts, names) if name != "faces"])  # complains before models are read
     if guidance_scale is not None:
         check_guidance_scale(guidance_scale)
     clips = [None] * len(prompts)
     for dataset in dict.fromkeys(names):
-        model, vae = load_pretrained(dataset) if folder is None else _load_trained(dataset, folder)
+        if folder is not None and dataset == "faces":
+            raise CourseError(f"{folder} holds no model of faces: leave out the folder, and the zoo's is taken.")
+        model, autoencoder = load_pretrained(dataset) if folder is None else _load_trained(dataset, folder)
         sampling = zoo.record(f"text-to-video-{dataset}")["sampling"]
         scale = sampling["guidance_scale"] if guidance_scale is None else guidance_scale
         chosen = [i for i, name in enumerate(names) if name == dataset]
         steps = {"num_inference_steps": sampling["num_inference_steps"]} | options
-        sampled = sample_captions(model, vae, [prompts[i] for i in chosen], scale, seed, **steps)
+        sample = sample_prompts if dataset == "faces" else sample_captions
+        sampled = sample(model, autoencoder, [prompts[i] for i in chosen], scale, seed, **steps)
         for i, frames in zip(chosen, sampled):
             clips[i] = Clip(frames, caption=str(prompts[i]))
     return clips
@@ -63,10 +69,11 @@ def load_pretrained(dataset):
     """The zoo's text-to-video model of a data set and its autoencoder, read once: don't train them any further.
 
     Args:
-        dataset: str, "digits" or "shapes".
+        dataset: str, "digits", "shapes" or "faces".
 
     Returns:
-        trained `LatentDiffusion` with captions, and the trained `VAE` of its latents.
+        trained `LatentDiffusion` with captions, and the trained `VAE` of its latents; of faces `SpaceTimeDiffusion` and
+        `PatchAutoencoder`.
     """
     name = f"text-to-video-{dataset}"
     return zoo.load(name), load_autoencoder(zoo.record(name)["uses"]["autoencoder"])

@@ -27,17 +27,16 @@ NUM_FRAMES, STYLE_SIZE = 16, 128  # of a clip in a style; its height and width, 
 EDGE = np.array([255, 140, 0], np.uint8)  # around predicted frames
 
 
-def _watched_euler(model, vae, on_step, done, total):
+def _watched_euler(model, decode, on_step, done, total):
     """Euler's method whose every step is shown: what the clip would be if its velocity stayed what it is."""
     from ..models.flow_matching import euler, velocity_to_clip
-    from ..models.vae import decode
 
     def solver(velocity_fn, z, timesteps):
         def shown(noisy, t):
             velocity = velocity_fn(noisy, t)
             latents = model.normalization.denormalize(velocity_to_clip(velocity, noisy, t))
             done[0] += 1
-            on_step(Step(done[0], total, Clip(decode(vae, np.asarray(latents))[0])))
+            on_step(Step(done[0], total, Clip(decode(np.asarray(latents))[0])))
             return velocity
 
         return euler(shown, z, timesteps)
@@ -62,15 +61,19 @@ def prompt_to_video(prompt, seed, guidance_scale, on_step):
     """
     prompt, dataset = prompt.strip(), check_prompt(prompt)
     from .. import zoo
+    from ..models.patch_autoencoder import decode_clips
+    from ..models.vae import decode
     from ..pipelines.text_to_video import load_pretrained, text_to_video
     from ..tokenizer import count_phrases, tokenize
 
     name = f"text-to-video-{dataset}"
     with model_in_use(name):
-        model, vae = load_pretrained(dataset)
-        layers = model.config.num_scene_layers if count_phrases(tokenize([prompt]))[0] > 1 else 1
+        model, autoencoder = load_pretrained(dataset)
+        two = dataset == "shapes" and count_phrases(tokenize([prompt]))[0] > 1
+        layers = model.config.num_scene_layers if two else 1
         total = layers * zoo.record(name)["sampling"]["num_inference_steps"]
-        solver = _watched_euler(model, vae, on_step, [0], total)
+        shown = functools.partial(decode_clips if dataset == "faces" else decode, autoencoder)
+        solver = _watched_euler(model, shown, on_step, [0], total)
         clip = text_to_video([prompt], int(seed), guidance_scale, solver=solver)[0]
     settings = {"task": "prompt_to_video", "models": [name], "seed": int(seed), "guidance_scale": guidance_scale}
     return [Result(clip, prompt, settings)]

@@ -19,13 +19,15 @@ PREVIEW_EVERY = 4  # steps: encoding a preview takes about as long as a step
 NUM_SHOWN = 12  # results in the history at once
 MAX_SEED = 2**31 - 1
 EXAMPLES = (
+    "someone with curly red hair and glasses smiles",
+    "一个人，金色的长头发，开口说话",
     "a large red circle falls and bounces",
     "a small blue square moves left and a large yellow triangle moves up",
     "一个大的橙色正方形静止不动，一个小的红色圆形下落并弹起",
     "the digit 3 is moving up then down .",
     "数字7先向左再向右移动。",
 )
-DIGIT_EXAMPLES = EXAMPLES[3:]
+DIGIT_EXAMPLES = EXAMPLES[-2:]
 ACTS = ("surprise", "talk", "blink", "smile")  # the clearest first
 PEN = gr.Brush(default_size=5, colors=["#000000"], default_color="#000000", color_mode="fixed")
 CANVAS = {"canvas_size": (384, 384), "height": 480, "layers": False, "brush": PEN}

@@ -3,8 +3,9 @@
 import difflib
 import unicodedata
 
+from .. import subwords
 from ..errors import CourseError
-from ..tokenizer import MAX_LENGTH, PIECES, SPELLINGS, WORDS, dataset_of_prompt, excerpt, tokenize
+from ..tokenizer import MAX_LENGTH, PIECES, SPELLINGS, WORDS, excerpt, tokenize
 from .texts import Refused
 
 MAX_CHARACTERS = 300  # of a prompt; the longest caption that the models know has about 80
@@ -17,18 +18,21 @@ def check_prompt(prompt):
         prompt: str, as it was typed.
 
     Returns:
-        str, "digits" or "shapes".
+        str, "faces", "digits" or "shapes".
 
     Raises:
         Refused: no text, too much of it, or words that no model knows; the nearest known words are suggested.
-        CourseError: what `tokenize` and `dataset_of_prompt` refuse: contradictions, more than two objects, words of both kinds.
+        CourseError: what `tokenize` and `world_of_prompt` refuse: contradictions, more than two objects, words of both kinds.
     """
     prompt = check_text(prompt)
-    if unknown := unknown_words(prompt):
-        suggestions = "; ".join(f"{excerpt(word, 20)} → {' / '.join(nearest_words(word)) or '?'}" for word in unknown[:5])
+    of_faces = subwords.is_about_faces(prompt)
+    known = subwords.load()[1]["faces"] if of_faces else WORDS
+    if unknown := subwords.unknown_words(prompt, known) if of_faces else unknown_words(prompt):
+        suggestions = "; ".join(f"{excerpt(word, 20)} → {' / '.join(nearest_words(word, known)) or '?'}" for word in unknown[:5])
         raise Refused("unknown_words", words=suggestions)
-    dataset = dataset_of_prompt(prompt)
-    tokenize([prompt])
+    dataset = subwords.world_of_prompt(prompt)
+    if not of_faces:
+        tokenize([prompt])
     return dataset
 
 
@@ -53,7 +57,7 @@ def check_text(text):
 
 
 def unknown_words(prompt):
-    """The words of a prompt that the text-to-video models never saw.
+    """The words of a prompt that the text-to-video models of digits and shapes never saw.
 
     Args:
         prompt: str.
@@ -65,19 +69,20 @@ def unknown_words(prompt):
     return list(dict.fromkeys(word for word in (SPELLINGS.get(piece, piece) for piece in pieces) if word not in WORDS))
 
 
-def nearest_words(word, most=3):
+def nearest_words(word, vocabulary=WORDS, most=3):
     """Known words that look like an unknown one.
 
     Args:
         word: str.
+        vocabulary: the known words.
         most: int, how many at most.
 
     Returns:
         list of str, the nearest first; of a Chinese sign, the known words that contain it.
     """
     if word.isascii():
-        return difflib.get_close_matches(word, [known for known in WORDS if known.isascii()], most, 0.5)
-    return [known for known in WORDS if word in known][:most]
+        return difflib.get_close_matches(word, [known for known in vocabulary if known.isascii()], most, 0.5)
+    return [known for known in vocabulary if word in known][:most]
 
 
 def replace_word(prompt, old, new):
@@ -93,7 +98,7 @@ def replace_word(prompt, old, new):
 
     Raises:
         Refused: the prompt doesn't have the old word.
-        CourseError: as `check_prompt`, of both prompts; or one of them shows digits and the other shapes.
+        CourseError: as `check_prompt`, of both prompts; or different models make them.
     """
     prompt, old, new = check_text(prompt), check_text(old), check_text(new)
     if old not in prompt:
