@@ -21,50 +21,22 @@ WARMUP_STEPS = 100  # until the learning rate is at its largest
 XLA_MIN_STEPS = 400  # from which on XLA's compiling of a step is worth its seconds
 
 
-def fit_diffusion(
+def fit_flow_matching(
     model,
-    latents,
+    batches,
     steps,
     *,
-    conditioning=None,
     learning_rate=LEARNING_RATE,
-    batch_size=64,
     ema_decay=None,
     seed=0,
     **options,
 ):
-    """Trains a latent diffusion model by flow matching: AdamW, warm-up, then cosine decay to 0.
-
-    Args:
-        model: `LatentDiffusion` whose normalisation has been adapted; its weights become the EMA of the training.
-        latents: float32 `(N, T, latent_dim)`, of clips.
-        steps: training steps in all, more than 100.
-        conditioning: None, or a dict of what the model is conditioned on: "tokens", int32 `(N, L)`, the clips' captions;
-            "background", float32 `(N, T, latent_dim)`, latents of the scene layer behind.
-        learning_rate: float, the largest.
-        batch_size: clips per step.
-        ema_decay: float in [0, 1), see `FlowMatching`; None for an average over a tenth of the training.
-        seed: non-negative int, order of the batches, their noise and timesteps.
-        **options: of `training.fit`: `checkpoint`, `log_interval`, `callbacks`.
-
-    Returns:
-        The history of `training.fit`.
-    """
-    arrays = {"latents": latents} | (conditioning or {})
-
-    def batches(first):
-        data = pipeline(*arrays.values(), batch_size=batch_size, seed=seed, first_step=first)
-        return data if len(arrays) == 1 else data.map(lambda *batch: dict(zip(arrays, batch)))
-
-    return fit_flow_matching(model, batches, steps, learning_rate=learning_rate, ema_decay=ema_decay, seed=seed, **options)
-
-
-def fit_flow_matching(model, batches, steps, *, learning_rate=LEARNING_RATE, ema_decay=None, seed=0, **options):
     """Trains a latent diffusion model on batches by flow matching: AdamW, warm-up, then cosine decay to 0.
 
     Args:
         model: `LatentDiffusion` whose normalisation has been adapted; its weights become the EMA of the training.
-        batches: function from the number of the first step to a `tf.data.Dataset`, see `training.fit`.
+        batches: function from the number of the first step to a `tf.data.Dataset` of batches as `FlowMatching` takes them, see
+            `training.fit`.
         steps: training steps in all, more than 100.
         learning_rate: float, the largest.
         ema_decay: float in [0, 1), see `FlowMatching`; None for an average over a tenth of the training.
@@ -80,6 +52,31 @@ def fit_flow_matching(model, batches, steps, *, learning_rate=LEARNING_RATE, ema
     optimizer = keras.optimizers.AdamW(schedule, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
     trainer.compile(optimizer, jit_compile=steps >= XLA_MIN_STEPS)
     return training.fit(trainer, batches, steps, **options)
+
+
+def fit_diffusion(model, latents, steps, *, conditioning=None, batch_size=64, seed=0, **options):
+    """Trains a latent diffusion model on shuffled latents, see `fit_flow_matching`.
+
+    Args:
+        model: `LatentDiffusion` whose normalisation has been adapted; its weights become the EMA of the training.
+        latents: float32 `(N, T, latent_dim)`, of clips.
+        steps: training steps in all, more than 100.
+        conditioning: None, or a dict of what the model is conditioned on: "tokens", int32 `(N, L)`, the clips' captions;
+            "background", float32 `(N, T, latent_dim)`, latents of the scene layer behind.
+        batch_size: clips per step.
+        seed: non-negative int, order of the batches, their noise and timesteps.
+        **options: of `fit_flow_matching`.
+
+    Returns:
+        The history of `training.fit`.
+    """
+    arrays = {"latents": latents} | (conditioning or {})
+
+    def batches(first):
+        data = pipeline(*arrays.values(), batch_size=batch_size, seed=seed, first_step=first)
+        return data if len(arrays) == 1 else data.map(lambda *batch: dict(zip(arrays, batch)))
+
+    return fit_flow_matching(model, batches, steps, seed=seed, **options)
 
 
 def fit_examples(model, examples, steps, **options):
