@@ -1,6 +1,7 @@
 """Diffusion transformer (DiT) over the latents of a clip: one token per frame, the velocity of flow matching out."""
 
 import dataclasses
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ from keras import layers
 from ..errors import CourseError, check_whole
 from ..layers import AdaLNZero, Attention, LatentNormalization, sinusoidal_embedding
 from .base import Config, ConfiguredModel
-from .flow_matching import euler
+from .flow_matching import euler, shift_timesteps
 from .text_encoder import TextEncoder
 
 # What a model may be conditioned on: captions, the latents of the scene layer behind, attributes, a picture or a sketch.
@@ -25,6 +26,7 @@ class DiffusionConfig(Config):
         CourseError: a size below 1, heads that don't divide the hidden dimension, or a probability beyond [0, 1].
     """
 
+    timestep_shift: ClassVar[float] = 1.0  # see `shift_timesteps`
     num_frames: int = 16
     latent_dim: int = 32  # of a frame
     hidden_dim: int = 128  # of a token
@@ -300,6 +302,7 @@ class LatentDiffusion(ConfiguredModel):
         shape = (count, self.config.num_frames, self.config.latent_dim)
         z = np.random.default_rng(seed).standard_normal(shape, np.float32)
         timesteps = np.linspace(1, 0, num_inference_steps + 1, dtype=np.float32)[:, None, None]
+        timesteps = shift_timesteps(timesteps, self.config.timestep_shift)
         if known_latents is not None:
             known_mask = check_known_frames(known_latents, known_mask, shape, self.config)
             timesteps = np.where(known_mask, np.float32(0), timesteps)  # -> (steps + 1, 1, T)

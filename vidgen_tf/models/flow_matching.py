@@ -92,6 +92,24 @@ def signal_and_noise_rates(t):
     return (1 - t) / length, t / length
 
 
+def shift_timesteps(t, shift):
+    """Timesteps nearer to 1, so that training and sampling spend more of their steps where noise is loud.
+
+    The more numbers tell the same thing, the more noise it takes to hide it: clips of many tokens need a larger shift.
+
+    Args:
+        t: float array or tensor in [0, 1].
+        shift: float, at least 1; 1 leaves the timesteps as they are.
+
+    Returns:
+        float of t's shape, in [0, 1].
+
+    References:
+        Esser and others, 2024, "Scaling rectified flow transformers for high-resolution image synthesis".
+    """
+    return shift * t / (1 + (shift - 1) * t)
+
+
 def sample_timesteps(count, config, seed):
     """Timesteps for training: logit-normal or uniform, one per clip or, with a probability, one per frame.
 
@@ -111,7 +129,8 @@ def sample_timesteps(count, config, seed):
     def draw(*shape):
         logit_normal = ops.sigmoid(keras.random.normal(shape, seed=seed))
         is_uniform = keras.random.uniform((count, 1), seed=seed) < config.uniform_timestep_prob
-        return ops.where(is_uniform, keras.random.uniform(shape, seed=seed), logit_normal)
+        t = ops.where(is_uniform, keras.random.uniform(shape, seed=seed), logit_normal)
+        return shift_timesteps(t, config.timestep_shift)
 
     shared = draw(count, 1)
     if not config.per_frame_timestep_prob:

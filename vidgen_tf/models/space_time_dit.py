@@ -33,6 +33,7 @@ class SpaceTimeConfig(Config):
     text_dim: int = 96  # of the text encoder
     text_layers: int = 2
     prompt_dropout: float = 0.1  # probability that a training clip loses its prompt
+    timestep_shift: float = 3.0  # see `shift_timesteps`
     uniform_timestep_prob: float = 0.0  # see `sample_timesteps`
     per_frame_timestep_prob: float = 0.0
     frame_difference_weight: float = 0.0

@@ -100,7 +100,7 @@ RECIPES = [
         model="SpaceTimeDiffusion",
         config=SpaceTimeConfig(vocabulary_size=subwords.VOCABULARY_SIZE, latent_channels=96),
         dataset=("faces", "train"),
-        steps={"fast": 600, "full": 6600},
+        steps={"fast": 600, "full": 4800},
         seed=46,
         train=_train,
         evaluation="text_to_faces",
@@ -108,6 +108,6 @@ RECIPES = [
         reference="faces",
         uses={"autoencoder": "patch-autoencoder-faces"},
         sampling={"guidance_scale": 3.0, "num_inference_steps": 20},
-        training={"num_extra_clips": 8000, "learning_rate": 2e-3, "batch_size": 16},
+        training={"num_extra_clips": 8000, "learning_rate": 3e-3, "batch_size": 32},
     ),
 ]
