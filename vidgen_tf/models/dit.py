@@ -10,7 +10,7 @@ from keras import layers
 from ..errors import CourseError, check_whole
 from ..layers import AdaLNZero, Attention, LatentNormalization, sinusoidal_embedding
 from .base import Config, ConfiguredModel
-from .flow_matching import euler, shift_timesteps
+from .flow_matching import euler, inference_timesteps
 from .text_encoder import TextEncoder
 
 # What a model may be conditioned on: captions, the latents of the scene layer behind, attributes, a picture or a sketch.
@@ -301,8 +301,7 @@ class LatentDiffusion(ConfiguredModel):
         check_whole(1, count=count, num_inference_steps=num_inference_steps)
         shape = (count, self.config.num_frames, self.config.latent_dim)
         z = np.random.default_rng(seed).standard_normal(shape, np.float32)
-        timesteps = np.linspace(1, 0, num_inference_steps + 1, dtype=np.float32)[:, None, None]
-        timesteps = shift_timesteps(timesteps, self.config.timestep_shift)
+        timesteps = inference_timesteps(num_inference_steps, self.config.timestep_shift)
         if known_latents is not None:
             known_mask = check_known_frames(known_latents, known_mask, shape, self.config)
             timesteps = np.where(known_mask, np.float32(0), timesteps)  # -> (steps + 1, 1, T)

@@ -110,6 +110,19 @@ def shift_timesteps(t, shift):
     return shift * t / (1 + (shift - 1) * t)
 
 
+def inference_timesteps(num_inference_steps, shift=1.0):
+    """The timesteps that a sampler stops at, from noise to data.
+
+    Args:
+        num_inference_steps: int, steps of the solver.
+        shift: float, see `shift_timesteps`; 1 for equal steps.
+
+    Returns:
+        float32 array `(num_inference_steps + 1, 1, 1)` that falls from 1 to 0.
+    """
+    return np.float32(shift_timesteps(np.linspace(1, 0, num_inference_steps + 1), shift))[:, None, None]
+
+
 def sample_timesteps(count, config, seed):
     """Timesteps for training: logit-normal or uniform, one per clip or, with a probability, one per frame.
 
