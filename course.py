@@ -43,7 +43,7 @@ DISK_GB = 5  # .venv takes 3.1 GB, what is downloaded for it another 1 GB
 
 # What an environment of the user's own must have: module names, because these are what a notebook asks for.
 MODULES = ["vidgen_tf", "keras", "tensorflow", "numpy", "h5py", "sklearn", "av", "imageio", "matplotlib", "PIL", "skimage"]
-MODULES += ["scipy", "platformdirs", "tqdm", "gradio"]
+MODULES += ["scipy", "platformdirs", "tqdm", "gradio", "c2pa", "cryptography"]
 MODULES += ["ipykernel", "ipywidgets", "jupyterlab", "nbclient", "nbconvert", "nbformat"]
 TEST_MODULES = ["axe_core_python", "hypothesis", "importlinter", "nbgrader", "nbval", "pytest", "pytest_timeout"]
 TEST_MODULES += ["ruff", "xdist", "yaml"]

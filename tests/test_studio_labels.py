@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from scipy import stats
 from vidgen_tf.cli import main
 from vidgen_tf.errors import CourseError
 from vidgen_tf.metrics.image import psnr
+from vidgen_tf.studio.credentials import ISSUER, make_certificate, read_credentials, sign
 from vidgen_tf.studio.history import finish
 from vidgen_tf.studio.labels import DETECTED, LABELLED, Label, inspect_file, read_label, write_label
 from vidgen_tf.studio.mark import CORNERS, HEIGHT, draw_mark
@@ -128,6 +130,37 @@ def test_a_label_is_read_back_and_changes_no_frame(suffix, is_composite, tmp_pat
     assert found["source_type"] == kind and found["tool"].startswith("vidgen_tf")
     assert found["aigc"] == Label("20260101-000000-0a1b2c3d").aigc and found["watermark"] > DETECTED
     assert path.read_bytes().count(b"<x:xmpmeta") == 1, "one label a file"
+
+
+@pytest.mark.parametrize("suffix", LABELLED)
+def test_a_signature_holds_until_a_byte_is_changed(suffix, tmp_path):
+    path = Clip(MARKED["faces"][:4]).save(tmp_path / f"clip{suffix}")
+    write_label(path, Label("1"))
+    before, size = Clip.load(path).frames, path.stat().st_size
+    assert read_credentials(path) is None
+    sign(path, Label("1"), tmp_path / "certificate")
+    assert np.array_equal(Clip.load(path).frames, before) and path.stat().st_size < size + 10_000
+    found = inspect_file(path)
+    assert found["source_type"] == found["credentials"]["source_type"] == "trainedAlgorithmicMedia"
+    assert found["credentials"]["state"] == "valid, untrusted" and found["credentials"]["issuer"] == ISSUER
+    data = bytearray(path.read_bytes())
+    data[data.find(b"<x:xmpmeta") + 40] ^= 1  # in the label
+    path.write_bytes(data)
+    assert read_credentials(path)["state"] == "broken"
+
+
+def test_a_certificate_is_made_once_and_its_key_is_private(tmp_path):
+    chain, key = make_certificate(tmp_path / "certificate")
+    before = chain.read_bytes(), key.read_bytes()
+    make_certificate(tmp_path / "certificate")
+    assert (chain.read_bytes(), key.read_bytes()) == before
+    assert os.name == "nt" or key.stat().st_mode & 0o077 == 0
+    key.write_text("damaged")
+    path = Clip(PLAIN["faces"][:1]).save(tmp_path / "clip.png")
+    before = path.read_bytes()
+    with pytest.raises(CourseError, match="a new certificate is made"):
+        sign(path, Label("1"), tmp_path / "certificate")
+    assert path.read_bytes() == before and {p.name for p in tmp_path.iterdir()} == {"certificate", "clip.png"}
 
 
 def test_pillow_and_ffmpeg_see_the_labels_too(tmp_path):

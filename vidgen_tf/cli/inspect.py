@@ -27,7 +27,9 @@ def _inspect(options):
     )
     print(f"written by: {found['tool'] or 'not stated'}")
     print(f"watermark of this studio: {'found' if is_marked else 'not found'}, z = {z:.1f} (found from {DETECTED:g} on)")
-    if not (found["source_type"] or aigc or is_marked):
+    signed = found["credentials"]
+    print("content credentials (C2PA):", f"{signed['state']}, signed by: {signed['issuer']}" if signed else "none")
+    if not (found["source_type"] or aigc or is_marked or signed):
         print("No label was found. That proves nothing: labels can be removed.")
         return 1
     return 0

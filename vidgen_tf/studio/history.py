@@ -12,6 +12,7 @@ from ..errors import CourseError
 from ..files import atomic_path, check_writable
 from ..video import Clip
 from ..video_io import repeat_pixels
+from .credentials import sign
 from .labels import LABELLED, Label, write_label
 from .mark import CORNERS, draw_mark
 from .texts import Refused
@@ -75,7 +76,7 @@ class History:
             shutil.rmtree(rest, ignore_errors=True)
 
     def add(self, result, corner=CORNERS[0]):
-        """Writes a result in all formats, labelled.
+        """Writes a result in all formats, labelled and signed.
 
         Args:
             result: `jobs.Result`.
@@ -96,7 +97,9 @@ class History:
         record = {"title": result.title, "made": now.isoformat(timespec="seconds"), "settings": result.settings}
         try:
             for suffix in LABELLED if len(clip) > 1 else PICTURE_FORMATS:
-                write_label(clip.save(part / f"clip{suffix}"), Label(name, result.is_composite))
+                path, label = clip.save(part / f"clip{suffix}"), Label(name, result.is_composite)
+                write_label(path, label)
+                sign(path, label, self.folder / "certificate")
             with atomic_path(part / "record.json") as path:
                 path.write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
             part.rename(self.folder / name)

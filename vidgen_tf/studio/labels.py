@@ -20,6 +20,7 @@ from PIL import Image
 from .. import __version__
 from ..errors import CourseError
 from ..video_io import IMAGES, VIDEOS, iter_frames
+from .credentials import read_credentials
 from .watermark import SIZE, detect_watermark
 
 LABELLED = (".mp4", ".gif", ".webp", ".png")  # suffixes that `write_label` takes
@@ -186,7 +187,7 @@ def inspect_file(path):
         path: str or Path of a video or picture.
 
     Returns:
-        dict of `read_label`, and "watermark", the float z of `detect_watermark`.
+        dict of `read_label`; "watermark", the float z of `detect_watermark`; and "credentials", see `read_credentials`.
 
     Raises:
         CourseError: as `read_label` and `video_io.iter_frames`, or another suffix.
@@ -203,4 +204,4 @@ def inspect_file(path):
             break
     if not frames:
         raise CourseError(f"{path.name} holds no frames: is it damaged or cut short?")
-    return label | {"watermark": detect_watermark(np.stack(frames))}
+    return label | {"watermark": detect_watermark(np.stack(frames)), "credentials": read_credentials(path)}
