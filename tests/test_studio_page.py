@@ -149,6 +149,18 @@ def test_a_result_is_shown_kept_and_can_be_downloaded(studio, quick):
             assert len(reply.read()) > 1000
 
 
+def test_the_key_that_signs_is_not_given_out(studio, quick):
+    address, folder = studio
+    ask(connect(studio), "prompt_to_video", "signed", 1, True, 2)
+    for name in ("key.pem", "certificate.pem"):
+        place = folder / "certificate" / name
+        assert place.is_file()
+        for path in (place, folder / "results" / ".." / "certificate" / name):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"{address}gradio_api/file={urllib.request.quote(str(path))}")
+            assert refused.value.code in (403, 404)
+
+
 def test_twenty_users_at_once_are_all_served(studio, quick):
     def visit(i):
         return ask(connect(studio), "prompt_to_video", f"visitor {i}", 1, True, 2)
@@ -204,16 +216,51 @@ def test_the_network_needs_a_password_and_a_free_port(tmp_path, studio, capsys, 
     assert "needs a password" in capsys.readouterr().err
 
 
-def test_the_command_serves_a_page_and_ctrl_c_ends_it(tmp_path):
-    """Also while TensorFlow is being read in the background."""
+def serve(folder):
+    """The command as a process of its own, and the address that it has printed."""
     code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from vidgen_tf.cli import main; sys.exit(main())"
-    words = [sys.executable, "-c", code, "studio", "--port", "0", "-o", str(tmp_path / "studio")]
+    words = [sys.executable, "-c", code, "studio", "--port", "0", "-o", str(folder)]
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTEST_CURRENT_TEST", "TF_CPP_MIN_LOG_LEVEL")}
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=kept, cwd=ROOT)
+    return process, process.stdout.readline().split()[4]
+
+
+def test_a_server_that_is_killed_in_a_job_has_lost_nothing_that_was_finished(tmp_path):
+    """With the shipped models, from a cold start."""
+    began = time.monotonic()
+    process, address = serve(tmp_path / "studio")
+    seconds = []
     try:
-        line = process.stdout.readline()
-        address = line.split()[4]
+        client = connect((address,))
+        for _ in range(2):
+            status, _shown = ask(client, "prompt_to_video", "a red circle falls", 1, True, 2)
+            assert "Done in" in status
+            seconds.append(time.monotonic() - began)
+        job = client.submit(ENGLISH, CORNER, "a blue square falls", 1, True, 2, api_name="/prompt_to_video")
+        while not any("Step" in seen[0] for seen in job.outputs()):
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.communicate()
+    assert seconds[0] < 120 and seconds[1] - seconds[0] < 30, seconds
+    results = tmp_path / "studio" / "results"
+    before = {path: path.read_bytes() for path in results.glob("2*/*")}
+    process, address = serve(tmp_path / "studio")
+    try:
+        shown = connect((address,)).predict(ENGLISH, api_name="/history")
+        assert shown.count("<video controls") == 2 and "a blue square" not in shown
+    finally:
+        process.kill()
+        process.communicate()
+    assert {path: path.read_bytes() for path in before} == before and not list(results.glob(".part-*"))
+    assert len(before) == 2 * 5, "four files and a record each"
+
+
+def test_the_command_serves_a_page_and_ctrl_c_ends_it(tmp_path):
+    """Also while TensorFlow is being read in the background."""
+    process, address = serve(tmp_path / "studio")
+    try:
         with urllib.request.urlopen(address) as reply:
             assert b"Video studio" in reply.read()
         process.send_signal(signal.SIGINT)

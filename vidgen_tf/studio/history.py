@@ -63,7 +63,8 @@ class History:
     """Results of the studio in a folder.
 
     Args:
-        folder: str or Path; made where it is missing. What an interrupted write has left in it is removed.
+        folder: str or Path; made where it is missing. What an interrupted write has left in it is removed. The certificate that
+            results are signed with lies beside it.
         most_megabytes: number, of results that it takes; None for as many as the disk holds. Nothing is ever deleted.
 
     Raises:
@@ -99,7 +100,7 @@ class History:
             for suffix in LABELLED if len(clip) > 1 else PICTURE_FORMATS:
                 path, label = clip.save(part / f"clip{suffix}"), Label(name, result.is_composite)
                 write_label(path, label)
-                sign(path, label, self.folder / "certificate")
+                sign(path, label, self.folder.with_name("certificate"))  # beside the results, which visitors may download
             with atomic_path(part / "record.json") as path:
                 path.write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
             part.rename(self.folder / name)
