@@ -276,9 +276,7 @@ def test_shifted_timesteps_keep_their_ends_and_their_order_and_are_those_of_quie
     t = np.linspace(0, 1, 11)
     shifted = F.shift_timesteps(t, 3.0)
     assert shifted[0] == 0 and shifted[-1] == 1 and np.all(np.diff(shifted) > 0) and np.all(shifted[1:-1] > t[1:-1])
-    assert np.allclose(
-        shifted[1:-1] / (1 - shifted[1:-1]), 3 * t[1:-1] / (1 - t[1:-1])
-    )  # noise to data
+    assert np.allclose(shifted[1:-1] / (1 - shifted[1:-1]), 3 * t[1:-1] / (1 - t[1:-1]))  # noise to data
     assert np.array_equal(F.shift_timesteps(t, 1.0), t)
     steps = F.inference_timesteps(4)
     assert steps.shape == (5, 1, 1) and steps.dtype == np.float32 and np.allclose(steps.ravel(), [1, 0.75, 0.5, 0.25, 0])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from vidgen_tf import subwords
+from vidgen_tf import subwords, zoo
 from vidgen_tf.errors import CourseError
 from vidgen_tf.evaluation.space_time import face_accuracies, face_matches
 from vidgen_tf.models.flow_matching import FlowMatching, guided_velocity
@@ -21,7 +21,9 @@ from vidgen_tf.models.patch_autoencoder import (
 )
 from vidgen_tf.models.space_time_dit import SpaceTimeConfig, SpaceTimeDiffusion, space_time_positions
 from vidgen_tf.models.text_transformer import TextTransformer
-from vidgen_tf.pipelines.space_time import face_prompts
+from vidgen_tf.pipelines.space_time import face_prompts, sample_prompts
+from vidgen_tf.pipelines.text_to_video import load_pretrained, text_to_video
+from vidgen_tf.recipes import RECIPES, space_time
 from vidgen_tf.recipes.space_time import CAPTIONS_PER_CLIP, fit_captioned
 from vidgen_tf.splits import HELD_OUT_HAIR, is_held_out_hair
 from vidgen_tf.worlds import faces
@@ -217,3 +219,51 @@ def test_real_clips_are_read_as_what_their_captions_say():
     matches = face_matches(clips.frames, other)
     assert matches["hair_colour_accuracy"][said["hair_colour"] < 0].all()  # what is left open can't be wrong
     assert not matches["hair_colour_accuracy"][said["hair_colour"] >= 0].any()
+
+
+def test_held_out_hair_reaches_neither_the_autoencoder_nor_the_transformer(monkeypatch):
+    mixed = faces.make(60, seed=5, size=64, num_frames=16)
+    mixed.states["hair_style"][:20], mixed.states["hair_colour"][:20] = HELD_OUT_HAIR[0]
+    monkeypatch.setattr(space_time, "load", lambda *arguments: mixed)
+    monkeypatch.setattr(space_time, "iter_drawn", lambda name, count: iter([mixed] if count else []))
+    monkeypatch.setattr(space_time, "encode_clips", lambda model, frames: frames[:, :, 0, :4, 0].astype(np.float32))
+    allowed = mixed[~is_held_out_hair(mixed.states)]
+    assert len(allowed) <= 40
+    examples = space_time.training_set(None, num_extra_clips=60)
+    assert np.array_equal(examples["latents"], np.tile(allowed.frames[:, :, 0, :4, 0], (2, 1, 1)))
+    assert examples["tokens"].shape == (2 * len(allowed), CAPTIONS_PER_CLIP, subwords.PROMPT_LENGTH)
+    assert not np.array_equal(*np.split(examples["tokens"], 2))  # other captions for the clips of another block
+    recipe, seen = RECIPES["patch-autoencoder-faces"], []
+    monkeypatch.setattr(PatchAutoencoder, "fit_components", lambda self, frames, seed: seen.append(frames))
+    recipe.train(recipe, PatchAutoencoder(SMALL), 1, None)
+    assert np.array_equal(seen[0], allowed.frames)
+
+
+def test_guidance_of_single_attributes_is_refused(autoencoder):
+    with pytest.raises(CourseError, match="as a number"):
+        sample_prompts(SpaceTimeDiffusion(TINY), autoencoder, ["someone smiles"], {"digit": 2.0})
+    with pytest.raises(CourseError, match="no prompt"):
+        sample_prompts(SpaceTimeDiffusion(TINY), autoencoder, [], 2.0)
+
+
+def test_prompts_about_faces_become_clips_with_their_prompts():
+    prompts = ["someone with curly red hair smiles", "a red circle falls"]
+    clips = text_to_video(prompts, seed=1, num_inference_steps=2)
+    assert [clip.frames.shape for clip in clips] == [(16, 64, 64, 3), (16, 32, 32, 3)]
+    assert [clip.caption for clip in clips] == prompts
+    with pytest.raises(CourseError, match="holds no model of faces"):
+        text_to_video(prompts[:1], folder="build")
+
+
+def test_the_shipped_model_does_what_prompts_in_new_forms_say():
+    """A tenth of what its record was measured on."""
+    record = zoo.record("text-to-video-faces")
+    prompts, said = face_prompts(40)
+    model, patches = load_pretrained("faces")
+    frames = sample_prompts(model, patches, prompts, **record["sampling"], seed=3)
+    scores, recorded = face_accuracies(frames, said), record["scores"]
+    for name in ("appearance_accuracy", "motion_accuracy", "joint_accuracy"):
+        deviation = np.sqrt(recorded[name] * (1 - recorded[name]) / 40)
+        assert abs(scores[name] - recorded[name]) < 4 * deviation, name
+    swapped = {name: np.roll(value, 1) for name, value in said.items()}
+    assert face_accuracies(frames, swapped)["joint_accuracy"] < 0.3 * scores["joint_accuracy"]  # the control
