@@ -115,7 +115,7 @@ class SpaceTimeBlock(layers.Layer):
 
     def call(self, x, condition, context, context_mask):
         normed, gate = self.attention_norm(x, condition)
-        tokens = ops.reshape(normed, (-1, x.shape[1] * x.shape[2], self.hidden_dim))  # (B, T, P, D) -> (B, T P, D)
+        tokens = ops.reshape(normed, (-1, x.shape[1] * x.shape[2], self.hidden_dim))  # -> (B, T P, D)
         attended = self.attention(tokens, context, context_mask)
         x = x + gate * ops.reshape(attended, (-1, *x.shape[1:]))
         normed, gate = self.mlp_norm(x, condition)
