@@ -213,7 +213,7 @@ def test_damaged_records_of_experiments_are_one_sentence(text, tmp_path, monkeyp
 @pytest.mark.parametrize("name", sorted(zoo.manifest()))
 def test_every_shipped_file_is_what_its_record_says(name):
     record = zoo.record(name)
-    assert zoo.verified_path(name).stat().st_size == record["bytes"] < 6e6
+    assert zoo.verified_path(name).stat().st_size == record["bytes"] < 7e6
     data = record["dataset"]
     assert datasets.checksum(data["name"], data["split"]) == data["sha256"], "trained on data that this code no longer makes"
 
