@@ -18,7 +18,7 @@ TEXTS = {
         "pixels, and content credentials (C2PA), signed by a test certificate of this machine. The EU's AI Act (Article 50) and "
         "China's labelling measures ask for marks that people and machines can find. "
         "`python -m vidgen_tf inspect FILE` reads them back.",
-        "这里生成的一切都带有标识：角落里的显式标识（位置可选）、文件元数据中的隐式标识，像素中的数字水印，以及用本机测试证书签名的内容凭证（C2PA）。欧盟《人工智能法》第五十条"
+        "这里生成的一切都带有标识：角落里的显式标识（位置可选）、文件元数据中的隐式标识、像素中的数字水印，以及用本机测试证书签名的内容凭证（C2PA）。欧盟《人工智能法》第五十条"
         "和中国的标识办法都要求人和机器能够识别生成内容。用 `python -m vidgen_tf inspect FILE` 可以读出这些标识。",
     ),
     "shared_history": (
