@@ -7,7 +7,7 @@ from keras import ops
 
 from vidgen_tf import subwords, zoo
 from vidgen_tf.errors import CourseError
-from vidgen_tf.evaluation.space_time import face_accuracies, face_matches
+from vidgen_tf.evaluation.space_time import face_matches, said_accuracies
 from vidgen_tf.models.flow_matching import FlowMatching, guided_velocity
 from vidgen_tf.models.patch_autoencoder import (
     PatchAutoencoder,
@@ -19,9 +19,9 @@ from vidgen_tf.models.patch_autoencoder import (
     principal_components,
     to_patches,
 )
-from vidgen_tf.models.space_time_dit import SpaceTimeConfig, SpaceTimeDiffusion, space_time_positions
+from vidgen_tf.models.space_time_dit import GaussianPreconditioning, SpaceTimeConfig, SpaceTimeDiffusion, space_time_positions
 from vidgen_tf.models.text_transformer import TextTransformer
-from vidgen_tf.pipelines.space_time import face_prompts, sample_prompts
+from vidgen_tf.pipelines.space_time import sample_prompts, unseen_prompts
 from vidgen_tf.pipelines.text_to_video import load_pretrained, text_to_video
 from vidgen_tf.recipes import RECIPES, space_time
 from vidgen_tf.recipes.space_time import CAPTIONS_PER_CLIP, fit_captioned
@@ -41,6 +41,8 @@ TINY = SpaceTimeConfig(
     vocabulary_size=640,
     text_dim=16,
     text_layers=1,
+    num_components=5,
+    timestep_shift=3.0,
 )
 
 
@@ -160,12 +162,50 @@ def test_each_token_has_a_position_of_its_own():
     assert np.all(distances[~np.eye(len(positions), dtype=bool)] > 0.3)
 
 
-def test_a_new_transformer_predicts_0_and_listens_to_the_prompt_once_trained():
+def correlated_latents(count, shape, rank=4):
+    """Latents whose numbers follow a few common causes, and have some variance of their own."""
+    rng, size = np.random.default_rng(0), int(np.prod(shape))
+    causes = rng.normal(size=(count, rank)) @ rng.normal(size=(rank, size)) * 3
+    return (causes + 0.3 * rng.normal(size=(count, size))).reshape(count, *shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("t", [0.05, 0.5, 0.95])
+def test_the_velocity_before_training_is_the_best_linear_one(t):
+    latents = correlated_latents(4000, (2, TINY.latent_dim))
+    latents -= latents.mean(axis=0)
+    noise = np.random.default_rng(1).normal(size=latents.shape).astype(np.float32)
+    noisy, velocity = (1 - t) * latents + t * noise, (noise - latents).reshape(4000, -1)
+    layer = GaussianPreconditioning(5)
+    layer.build(noisy.shape)
+    layer.adapt(latents)
+    inputs, linear, scale = map(np.asarray, layer(noisy, np.full((4000, 1), t, np.float32)))
+    rows = noisy.reshape(4000, -1)
+    reference = rows @ np.linalg.lstsq(rows, velocity, rcond=None)[0]  # the linear regression itself
+    error, least = (np.mean((guess.reshape(4000, -1) - velocity) ** 2) for guess in (linear, reference))
+    assert least <= error < 1.02 * least
+    corrections = (velocity - linear.reshape(4000, -1)) / scale.reshape(4000, -1)
+    assert np.allclose(corrections.std(axis=0), 1, atol=0.06)
+    assert np.allclose(inputs[..., 0].std(axis=0), 1, atol=0.06)
+    clean = (noisy - t * linear).reshape(4000, -1)
+    assert np.allclose(np.corrcoef(clean[:, 7], inputs.reshape(4000, -1, 2)[:, 7, 1])[0, 1], 1, atol=1e-3)
+
+
+def test_an_untrained_model_samples_latents_of_the_right_mean_and_covariance():
+    latents = 3 + correlated_latents(3000, (2, TINY.latent_dim))
+    model = SpaceTimeDiffusion(TINY)
+    model.adapt(latents)
+    trained = FlowMatching(model).network.get_layer("preconditioning")
+    assert np.array_equal(trained.basis, model.network.get_layer("preconditioning").basis)  # what is trained knows it too
+    sampled = model.sample(3000, num_inference_steps=50).reshape(3000, -1)
+    assert np.allclose(sampled.mean(axis=0), latents.mean(axis=(0, 1)).tolist() * 2, atol=0.6)
+    covariances = [np.cov(rows.T) for rows in (sampled, latents.reshape(3000, -1))]
+    assert np.abs(covariances[0] - covariances[1]).max() < 0.15 * np.abs(covariances[1]).max()
+
+
+def test_a_transformer_listens_to_the_prompt_once_trained():
     keras.utils.set_random_seed(1)
     model, rng = SpaceTimeDiffusion(TINY), np.random.default_rng(0)
-    noisy = rng.normal(size=(4, 2, TINY.latent_dim)).astype(np.float32)
     tokens = subwords.encode(["someone smiles", "someone blinks"] * 2)
-    assert not np.any(model.velocity(noisy, 0.5, conditioning={"tokens": tokens}))
     # two prompts, two clips: what is sampled must be that of the prompt
     both = rng.normal(size=(2, 2, TINY.latent_dim)).astype(np.float32)
     examples = {"latents": np.tile(both, (40, 1, 1)), "tokens": np.tile(tokens[:2, None], (40, CAPTIONS_PER_CLIP, 1))}
@@ -197,10 +237,10 @@ def test_impossible_transformers_are_refused(changes):
 
 
 def test_prompts_for_tests_are_half_chinese_and_hold_out_what_training_has_not():
-    prompts, said = face_prompts(60)
+    prompts, said = unseen_prompts("faces", 60)
     assert len(prompts) == 60 and sum(not prompt.isascii() for prompt in prompts) == 30
     assert not np.any(is_held_out_hair(said))
-    prompts, said = face_prompts(60, held_out=True)
+    prompts, said = unseen_prompts("faces", 60, held_out=True)
     assert len(prompts) == 60 and np.all(is_held_out_hair(said))
     assert {*zip(said["hair_style"].tolist(), said["hair_colour"].tolist())} == {*HELD_OUT_HAIR}
 
@@ -211,10 +251,10 @@ def test_real_clips_are_read_as_what_their_captions_say():
 
     clips = load("faces", "test", 120)
     said = paraphrase(clips.states, "faces", seed=9, split="test")[2]
-    scores = face_accuracies(clips.frames, said)
+    scores = said_accuracies(clips.frames, said, "faces")
     assert scores["joint_accuracy"] > 0.93 and min(scores.values()) > 0.93
     wrong = said | {"expression": (said["expression"] + 1) % 5}
-    assert face_accuracies(clips.frames, wrong)["motion_accuracy"] < 0.1
+    assert said_accuracies(clips.frames, wrong, "faces")["motion_accuracy"] < 0.1
     other = said | {"hair_colour": np.where(said["hair_colour"] < 0, -1, (said["hair_colour"] + 1) % 5)}
     matches = face_matches(clips.frames, other)
     assert matches["hair_colour_accuracy"][said["hair_colour"] < 0].all()  # what is left open can't be wrong
@@ -229,7 +269,7 @@ def test_held_out_hair_reaches_neither_the_autoencoder_nor_the_transformer(monke
     monkeypatch.setattr(space_time, "encode_clips", lambda model, frames: frames[:, :, 0, :4, 0].astype(np.float32))
     allowed = mixed[~is_held_out_hair(mixed.states)]
     assert len(allowed) <= 40
-    examples = space_time.training_set(None, num_extra_clips=60)
+    examples = space_time.training_set("faces", None, num_extra_clips=60)
     assert np.array_equal(examples["latents"], np.tile(allowed.frames[:, :, 0, :4, 0], (2, 1, 1)))
     assert examples["tokens"].shape == (2 * len(allowed), CAPTIONS_PER_CLIP, subwords.PROMPT_LENGTH)
     assert not np.array_equal(*np.split(examples["tokens"], 2))  # other captions for the clips of another block
@@ -241,9 +281,9 @@ def test_held_out_hair_reaches_neither_the_autoencoder_nor_the_transformer(monke
 
 def test_guidance_of_single_attributes_is_refused(autoencoder):
     with pytest.raises(CourseError, match="as a number"):
-        sample_prompts(SpaceTimeDiffusion(TINY), autoencoder, ["someone smiles"], {"digit": 2.0})
+        sample_prompts(SpaceTimeDiffusion(TINY), autoencoder, ["someone smiles"], {"digit": 2.0}, world="faces")
     with pytest.raises(CourseError, match="no prompt"):
-        sample_prompts(SpaceTimeDiffusion(TINY), autoencoder, [], 2.0)
+        sample_prompts(SpaceTimeDiffusion(TINY), autoencoder, [], 2.0, world="faces")
 
 
 def test_prompts_about_faces_become_clips_with_their_prompts():
@@ -258,12 +298,12 @@ def test_prompts_about_faces_become_clips_with_their_prompts():
 def test_the_shipped_model_does_what_prompts_in_new_forms_say():
     """A tenth of what its record was measured on."""
     record = zoo.record("text-to-video-faces")
-    prompts, said = face_prompts(40)
+    prompts, said = unseen_prompts("faces", 40)
     model, patches = load_pretrained("faces")
-    frames = sample_prompts(model, patches, prompts, **record["sampling"], seed=3)
-    scores, recorded = face_accuracies(frames, said), record["scores"]
+    frames = sample_prompts(model, patches, prompts, **record["sampling"], seed=3, world="faces")
+    scores, recorded = said_accuracies(frames, said, "faces"), record["scores"]
     for name in ("appearance_accuracy", "motion_accuracy", "joint_accuracy"):
         deviation = np.sqrt(recorded[name] * (1 - recorded[name]) / 40)
         assert abs(scores[name] - recorded[name]) < 4 * deviation, name
     swapped = {name: np.roll(value, 1) for name, value in said.items()}
-    assert face_accuracies(frames, swapped)["joint_accuracy"] < 0.3 * scores["joint_accuracy"]  # the control
+    assert said_accuracies(frames, swapped, "faces")["joint_accuracy"] < 0.3 * scores["joint_accuracy"]  # the control

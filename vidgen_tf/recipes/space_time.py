@@ -1,4 +1,4 @@
-"""How text to video of drawn faces is trained: an autoencoder in closed form, then a transformer over space and time."""
+"""How text to video by tokens is trained: an autoencoder in closed form, then a transformer over space and time."""
 
 import itertools
 import time
@@ -9,7 +9,7 @@ from .. import subwords, zoo
 from ..datasets import iter_drawn, load, pipeline
 from ..models.patch_autoencoder import PatchAutoencoderConfig, encode_clips
 from ..models.space_time_dit import SpaceTimeConfig
-from ..splits import is_held_out_hair
+from ..splits import is_held_out_prompt
 from ..worlds.paraphrases import paraphrase
 from .diffusion import fit_flow_matching
 from .recipe import Recipe
@@ -18,10 +18,11 @@ CAPTIONS_PER_CLIP = 8  # half of them in Chinese; each names other things of the
 CAPTION_SEED = 50
 
 
-def training_set(autoencoder, num_extra_clips=0):
-    """Latents of drawn faces without held-out combinations of hair, and captions of each in several forms.
+def training_set(world, autoencoder, num_extra_clips=0):
+    """Latents of clips without held-out combinations of attributes, and captions of each in several forms.
 
     Args:
+        world: str, "faces", "digits" or "shapes".
         autoencoder: fitted `PatchAutoencoder`.
         num_extra_clips: int, how many clips to draw besides those of the training split.
 
@@ -29,11 +30,11 @@ def training_set(autoencoder, num_extra_clips=0):
         dict of "latents", float32 `(N, num_moments, latent_dim)`, and "tokens", int32 `(N, CAPTIONS_PER_CLIP, PROMPT_LENGTH)`.
     """
     latents, tokens = [], []
-    for i, clips in enumerate(itertools.chain([load("faces")], iter_drawn("more-faces", num_extra_clips))):
-        clips = clips[~is_held_out_hair(clips.states)]
+    for i, clips in enumerate(itertools.chain([load(world)], iter_drawn(f"more-{world}", num_extra_clips))):
+        clips = clips[~is_held_out_prompt(clips.states, world)]
         latents.append(encode_clips(autoencoder, clips.frames))
         seeds = CAPTION_SEED + np.arange(CAPTIONS_PER_CLIP // 2) + i * CAPTIONS_PER_CLIP
-        pairs = [paraphrase(clips.states, "faces", seed=int(seed))[:2] for seed in seeds]
+        pairs = [paraphrase(clips.states, world, seed=int(seed))[:2] for seed in seeds]
         tokens.append(np.stack([subwords.encode(captions) for pair in pairs for captions in pair], axis=1))
     return {"latents": np.concatenate(latents), "tokens": np.concatenate(tokens)}
 
@@ -56,7 +57,7 @@ def fit_captioned(model, examples, steps, batch_size=16, seed=0, **options):
 
     latents, tokens = examples["latents"], examples["tokens"]
     per_clip = tokens.shape[1]
-    model.normalization.mean.assign(latents.mean(axis=(0, 1)))  # the autoencoder has scaled its numbers already
+    model.adapt(latents)
     with tf.device("CPU:0"):
         latents, tokens = tf.constant(latents), tf.constant(tokens.reshape(-1, tokens.shape[-1]))
 
@@ -70,7 +71,7 @@ def fit_captioned(model, examples, steps, batch_size=16, seed=0, **options):
 def _fit_autoencoder(recipe, model, steps, checkpoint):
     """The principal components of the training clips: no steps, and nothing to resume."""
     begun, clips = time.monotonic(), load(*recipe.dataset)
-    model.fit_components(clips[~is_held_out_hair(clips.states)].frames, recipe.seed)
+    model.fit_components(clips[~is_held_out_prompt(clips.states, recipe.dataset[0])].frames, recipe.seed)
     return {"step": np.array([steps]), "seconds": np.array([time.monotonic() - begun])}
 
 
@@ -78,7 +79,7 @@ def _train(recipe, model, steps, checkpoint):
     """Trains on the stored clips, and in more steps than the fast budget has on further ones."""
     options = dict(recipe.training)
     num_extra_clips = options.pop("num_extra_clips") * (steps > recipe.steps["fast"])
-    examples = training_set(zoo.load(recipe.uses["autoencoder"]), num_extra_clips)
+    examples = training_set(recipe.dataset[0], zoo.load(recipe.uses["autoencoder"]), num_extra_clips)
     return fit_captioned(model, examples, steps, seed=recipe.seed, checkpoint=checkpoint, log_interval=100, **options)
 
 
@@ -103,8 +104,8 @@ RECIPES = [
         steps={"fast": 600, "full": 4800},
         seed=46,
         train=_train,
-        evaluation="text_to_faces",
-        pipeline="text_to_faces",
+        evaluation="space_time",
+        pipeline="space_time",
         reference="faces",
         uses={"autoencoder": "patch-autoencoder-faces"},
         sampling={"guidance_scale": 3.0, "num_inference_steps": 20},
