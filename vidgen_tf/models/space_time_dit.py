@@ -134,11 +134,11 @@ class SpaceTimeBlock(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class GaussianPreconditioning(layers.Layer):
-    """The velocity that would be best if the latents of a clip were one Gaussian, for a network to correct.
+    """The velocity that would be best if the clips of a prompt were one Gaussian, for a network to correct.
 
     That velocity is linear in the noisy latents and known in closed form. A network that predicts 0, as a new one does, then
     samples clips whose mean and covariance are right already, so all places agree on a colour and all moments on a movement;
-    what is left to learn is what no Gaussian has, such as that hair is of one style and not the mean of six.
+    what is left to learn is what no Gaussian has.
 
     The covariance is that of the principal components, and of all other directions the variance of each number by itself.
 
@@ -149,6 +149,7 @@ class GaussianPreconditioning(layers.Layer):
     Call arguments:
         noisy: float `(B, T, D)`, `(1 - t) * latents + t * noise`.
         t: float `(B, 1)`, timesteps in [0, 1].
+        means: float `(B, num_components)`, the components that a prompt lets expect, each divided by its deviation.
 
     Output shape:
         A tuple of three: `(B, T, D, 2)`, the noisy latents and the expected clean ones, each number divided by its standard
@@ -164,21 +165,22 @@ class GaussianPreconditioning(layers.Layer):
         super().__init__(**options)
         self.num_components = num_components
 
-    def build(self, noisy_shape, t_shape=None):
+    def build(self, noisy_shape, t_shape=None, means_shape=None):
         """Makes the weights; until `adapt` they are those of independent numbers of variance 1.
 
         Args:
             noisy_shape: shape of the noisy latents.
             t_shape: unused.
+            means_shape: unused.
         """
         size, count = int(np.prod(noisy_shape[1:])), self.num_components
-        shapes = {"basis": (size, count), "variance": (count,), "rest_variance": (size,), "rest_noise": (size,)}
-        for name, shape in shapes.items():
+        shapes = {"basis": (size, count), "deviation": (count,), "variance": (count,), "rest_variance": (size,)}
+        for name, shape in (shapes | {"rest_noise": (size,)}).items():
             start = "zeros" if name == "basis" else "ones"
             setattr(self, name, self.add_weight(shape=shape, initializer=start, trainable=False, name=name))
 
     def adapt(self, latents):
-        """Computes the covariance of clips.
+        """Computes the covariance of clips, whatever their prompts.
 
         Args:
             latents: float array `(N, T, D)`, their mean subtracted.
@@ -186,24 +188,36 @@ class GaussianPreconditioning(layers.Layer):
         rows = latents.reshape(len(latents), -1)
         _, basis, deviations = principal_components(rows, self.num_components)
         self.basis.assign(basis)
+        self.deviation.assign(deviations)
         self.variance.assign(deviations**2)
         self.rest_variance.assign(np.maximum(rows.var(axis=0) - basis**2 @ deviations**2, 1e-6))
         self.rest_noise.assign(np.maximum(1 - (basis**2).sum(axis=1), 1e-6))  # noise has variance 1 in every direction
 
-    def call(self, noisy, t):
-        x, clip_shape = ops.reshape(noisy, (-1, self.basis.shape[0])), (-1, *noisy.shape[1:])
+    def components(self, latents):
+        """Principal components of clips, each divided by its deviation.
+
+        Args:
+            latents: float `(N, T, D)`, their mean subtracted.
+
+        Returns:
+            float `(N, num_components)`.
+        """
+        return ops.reshape(latents, (-1, self.basis.shape[0])) @ self.basis / self.deviation
+
+    def call(self, noisy, t, means):
+        back, clip_shape = ops.transpose(self.basis), (-1, *noisy.shape[1:])
+        mean = (means * self.deviation) @ back
+        x = ops.reshape(noisy, (-1, self.basis.shape[0])) - (1 - t) * mean
         components = x @ self.basis
         slope, spread = regress_velocity(t, self.variance, 1.0)
         rest_slope, rest_spread = regress_velocity(t, self.rest_variance, self.rest_noise)
-        rest = x - components @ ops.transpose(self.basis)
-        velocity = (slope * components) @ ops.transpose(self.basis) + rest_slope * rest
-        squared = ops.transpose(ops.square(self.basis))
-        spread = ops.sqrt(spread @ squared + rest_spread)
-        clean_variance = self.variance @ squared + self.rest_variance
-        clean = (x - t * velocity) / ops.sqrt(clean_variance)  # since x is the latents + t * velocity
-        x = x / ops.sqrt(ops.square(1 - t) * clean_variance + ops.square(t))
-        inputs = ops.reshape(ops.stack([x, clean], axis=-1), (*clip_shape, 2))
-        return inputs, ops.reshape(velocity, clip_shape), ops.reshape(spread, clip_shape)
+        velocity = (slope * components) @ back + rest_slope * (x - components @ back)
+        clean = mean + x - t * velocity  # since x is the latents, without their mean, + t * velocity
+        deviation = ops.sqrt(ops.matmul(ops.square(self.basis), ops.square(self.deviation)) + self.rest_variance)
+        scaled = (x + (1 - t) * mean) / ops.sqrt(ops.square((1 - t) * deviation) + ops.square(t))
+        inputs = ops.reshape(ops.stack([scaled, clean / deviation], axis=-1), (*clip_shape, 2))
+        spread = ops.sqrt(spread @ ops.square(back) + rest_spread)
+        return inputs, ops.reshape(velocity - mean, clip_shape), ops.reshape(spread, clip_shape)
 
     def get_config(self):
         """The layer's arguments, so that a saved model can be loaded.
@@ -262,8 +276,18 @@ class SpaceTimeDiffusion(LatentDiffusion):
         self.normalization.mean.assign(mean)
         self.network.get_layer("preconditioning").adapt(latents - mean)
 
+    def prompt_network(self):
+        """The part of the network that tells from a prompt what its clips are like on average.
+
+        Returns:
+            `keras.Model` from tokens `(B, prompt_length)` to principal components, see `GaussianPreconditioning.components`. Its
+            weights are the network's.
+        """
+        tokens = next(tensor for tensor in self.network.inputs if tensor.name == "tokens")
+        return keras.Model(tokens, self.network.get_layer("prompt_means").output)
+
     def build_network(self):
-        """A network of this model's sizes with new weights.
+        """A network of this model's sizes, which begins with the weights that the model has.
 
         Returns:
             `keras.Model`, see the call arguments.
@@ -285,9 +309,9 @@ class SpaceTimeDiffusion(LatentDiffusion):
         condition = layers.Dense(hidden_dim)(condition) + layers.Dense(hidden_dim)(pooled)
         condition = ops.expand_dims(condition, 2)  # (B, T or 1, D) -> (B, T or 1, 1, D)
         gaussian = GaussianPreconditioning(config.num_components, dtype="float32", name="preconditioning")
-        x, linear, scale = gaussian(noisy, t)
-        if hasattr(self, "network"):  # a second one of this model, such as the one that is trained
-            gaussian.set_weights(self.network.get_layer("preconditioning").get_weights())
+        means = layers.Dense(hidden_dim, activation="gelu")(ops.squeeze(pooled, 1))
+        means = layers.Dense(config.num_components, kernel_initializer="zeros", dtype="float32", name="prompt_means")(means)
+        x, linear, scale = gaussian(noisy, t, means)
         x = ops.reshape(x, (-1, config.num_frames, config.grid_size**2, 2 * config.latent_channels))
         x = layers.EinsumDense("btpc,pcd->btpd", (None, config.grid_size**2, hidden_dim), bias_axes="pd", name="entry")(x)
         x = x + space_time_positions(config)
@@ -303,4 +327,7 @@ class SpaceTimeDiffusion(LatentDiffusion):
             name="exit",
         )(x)
         velocity = linear + scale * ops.reshape(correction, (-1, config.num_frames, config.latent_dim))
-        return keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")
+        network = keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")
+        if hasattr(self, "network"):
+            network.set_weights(self.network.get_weights())
+        return network
