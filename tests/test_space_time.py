@@ -24,7 +24,7 @@ from vidgen_tf.models.text_transformer import TextTransformer
 from vidgen_tf.pipelines.space_time import sample_prompts, unseen_prompts
 from vidgen_tf.pipelines.text_to_video import load_pretrained, text_to_video
 from vidgen_tf.recipes import RECIPES, space_time
-from vidgen_tf.recipes.space_time import CAPTIONS_PER_CLIP, fit_captioned
+from vidgen_tf.recipes.space_time import CAPTIONS_PER_CLIP, fit_captioned, fit_prompt_means
 from vidgen_tf.splits import HELD_OUT_HAIR, is_held_out_hair
 from vidgen_tf.worlds import faces
 
@@ -178,7 +178,8 @@ def test_the_velocity_before_training_is_the_best_linear_one(t):
     layer = GaussianPreconditioning(5)
     layer.build(noisy.shape)
     layer.adapt(latents)
-    inputs, linear, scale = map(np.asarray, layer(noisy, np.full((4000, 1), t, np.float32)))
+    times, unknown = np.full((4000, 1), t, np.float32), np.zeros((4000, 5), np.float32)
+    inputs, linear, scale = map(np.asarray, layer(noisy, times, unknown))
     rows = noisy.reshape(4000, -1)
     reference = rows @ np.linalg.lstsq(rows, velocity, rcond=None)[0]  # the linear regression itself
     error, least = (np.mean((guess.reshape(4000, -1) - velocity) ** 2) for guess in (linear, reference))
@@ -188,6 +189,10 @@ def test_the_velocity_before_training_is_the_best_linear_one(t):
     assert np.allclose(inputs[..., 0].std(axis=0), 1, atol=0.06)
     clean = (noisy - t * linear).reshape(4000, -1)
     assert np.allclose(np.corrcoef(clean[:, 7], inputs.reshape(4000, -1, 2)[:, 7, 1])[0, 1], 1, atol=1e-3)
+    # clips around the mean of a prompt: the same Gaussian, shifted
+    mean = np.asarray(layer.basis)[:, 1].reshape(noisy.shape[1:]) * 2 * float(layer.deviation[1])
+    means = unknown + np.float32([0, 2, 0, 0, 0])
+    assert np.allclose(layer(noisy + np.float32((1 - t) * mean), times, means)[1], linear - mean, atol=2e-2)
 
 
 def test_an_untrained_model_samples_latents_of_the_right_mean_and_covariance():
@@ -202,17 +207,67 @@ def test_an_untrained_model_samples_latents_of_the_right_mean_and_covariance():
     assert np.abs(covariances[0] - covariances[1]).max() < 0.15 * np.abs(covariances[1]).max()
 
 
-def test_a_transformer_listens_to_the_prompt_once_trained():
+PROMPTS = ("someone smiles", "someone blinks")
+
+
+@pytest.fixture(scope="module")
+def told():
+    """Clips of two prompts: one mean clip for each, and some noise around it."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(2, 2, TINY.latent_dim)).astype(np.float32)
+    latents = np.tile(means, (200, 1, 1)) + 0.1 * rng.normal(size=(400, 2, TINY.latent_dim)).astype(np.float32)
+    tokens = subwords.encode(PROMPTS)[:, None]
+    return means, {"latents": latents, "tokens": np.tile(tokens, (200, CAPTIONS_PER_CLIP, 1))}
+
+
+@pytest.fixture(scope="module")
+def reader(told):
+    """A model whose text encoder has learned, and whose transformer has not."""
     keras.utils.set_random_seed(1)
-    model, rng = SpaceTimeDiffusion(TINY), np.random.default_rng(0)
-    tokens = subwords.encode(["someone smiles", "someone blinks"] * 2)
-    # two prompts, two clips: what is sampled must be that of the prompt
-    both = rng.normal(size=(2, 2, TINY.latent_dim)).astype(np.float32)
-    examples = {"latents": np.tile(both, (40, 1, 1)), "tokens": np.tile(tokens[:2, None], (40, CAPTIONS_PER_CLIP, 1))}
-    fit_captioned(model, examples, 300, seed=1, learning_rate=1e-2, log_interval=100)
-    sampled = model.sample(4, seed=3, velocity_fn=guided_velocity(model, 1.0, conditioning={"tokens": tokens}))
-    error = np.abs(sampled[:, None] - both[None]).mean(axis=(2, 3))
-    assert error.argmin(axis=1).tolist() == [0, 1, 0, 1] and error.min(axis=1).max() < 0.35
+    model = SpaceTimeDiffusion(TINY)
+    model.adapt(told[1]["latents"])
+    fit_prompt_means(model, told[1], 200, seed=1)
+    return model
+
+
+def nearest_means(model, means, guidance_scale=1.0):
+    tokens = subwords.encode(PROMPTS * 20)
+    velocity_fn = guided_velocity(model, guidance_scale, conditioning={"tokens": tokens})
+    sampled = model.sample(40, seed=3, num_inference_steps=40, velocity_fn=velocity_fn)
+    error = np.abs(sampled[:, None] - means[None]).mean(axis=(2, 3))
+    return error.argmin(axis=1), error.min(axis=1)
+
+
+def test_a_reader_samples_the_clips_of_a_prompt_before_the_transformer_has_learned_anything(told, reader):
+    means = told[0]
+    nearest, error = nearest_means(reader, means)
+    assert nearest.tolist() == [0, 1] * 20 and error.mean() < 0.3 * np.abs(means[0] - means[1]).mean()
+    gaussian = reader.network.get_layer("preconditioning")
+    assert gaussian.variance[0] < 0.1 * gaussian.deviation[0] ** 2  # the first component is what the prompt tells
+    expected = reader.prompt_network().predict(subwords.encode([*PROMPTS, ""]), verbose=0)
+    components = gaussian.components(reader.normalization(means))
+    assert np.allclose(expected[:2, 0], components[:, 0], atol=0.2) and abs(expected[2, 0]) < 0.35  # nothing said, nothing known
+
+
+def test_a_reader_of_captions_of_other_clips_knows_nothing(told):
+    shuffled = np.random.default_rng(1).permutation(told[1]["tokens"])  # the control: captions of other clips
+    keras.utils.set_random_seed(1)
+    model = SpaceTimeDiffusion(TINY)
+    model.adapt(told[1]["latents"])
+    fit_prompt_means(model, told[1] | {"tokens": shuffled}, 200, seed=1)
+    assert 10 < np.sum(nearest_means(model, told[0])[0] == [0, 1] * 20) < 30
+
+
+def test_training_goes_on_from_the_reader(told, reader):
+    means, examples = told
+    model = SpaceTimeDiffusion(TINY)
+    model.network.set_weights(reader.network.get_weights())
+    model.normalization.set_weights(reader.normalization.get_weights())
+    begun = FlowMatching(model).network
+    assert all(np.array_equal(a, b) for a, b in zip(begun.get_weights(), reader.network.get_weights()))
+    fit_captioned(model, examples, 120, seed=1, learning_rate=3e-3, log_interval=60)
+    nearest, error = nearest_means(model, means)
+    assert nearest.tolist() == [0, 1] * 20 and error.mean() < 0.3 * np.abs(means[0] - means[1]).mean()
 
 
 def test_the_loss_learns_in_every_weight():

@@ -187,6 +187,7 @@ class GaussianPreconditioning(layers.Layer):
         """
         rows = latents.reshape(len(latents), -1)
         _, basis, deviations = principal_components(rows, self.num_components)
+        deviations = np.maximum(deviations, 1e-3)  # few clips have fewer components than are asked for
         self.basis.assign(basis)
         self.deviation.assign(deviations)
         self.variance.assign(deviations**2)
@@ -208,15 +209,11 @@ class GaussianPreconditioning(layers.Layer):
         back, clip_shape = ops.transpose(self.basis), (-1, *noisy.shape[1:])
         mean = (means * self.deviation) @ back
         x = ops.reshape(noisy, (-1, self.basis.shape[0])) - (1 - t) * mean
-        components = x @ self.basis
-        slope, spread = regress_velocity(t, self.variance, 1.0)
-        rest_slope, rest_spread = regress_velocity(t, self.rest_variance, self.rest_noise)
-        velocity = (slope * components) @ back + rest_slope * (x - components @ back)
+        velocity, spread = gaussian_velocity(x, t, self.basis, self.variance, self.rest_variance, self.rest_noise)
         clean = mean + x - t * velocity  # since x is the latents, without their mean, + t * velocity
         deviation = ops.sqrt(ops.matmul(ops.square(self.basis), ops.square(self.deviation)) + self.rest_variance)
         scaled = (x + (1 - t) * mean) / ops.sqrt(ops.square((1 - t) * deviation) + ops.square(t))
         inputs = ops.reshape(ops.stack([scaled, clean / deviation], axis=-1), (*clip_shape, 2))
-        spread = ops.sqrt(spread @ ops.square(back) + rest_spread)
         return inputs, ops.reshape(velocity - mean, clip_shape), ops.reshape(spread, clip_shape)
 
     def get_config(self):
@@ -242,6 +239,27 @@ def regress_velocity(t, variance, noise_variance):
     noisy_variance = ops.square(1 - t) * variance + ops.square(t) * noise_variance
     covariance = t * noise_variance - (1 - t) * variance
     return covariance / noisy_variance, variance * noise_variance / noisy_variance
+
+
+def gaussian_velocity(x, t, basis, variance, rest_variance, rest_noise):
+    """The best linear guess of the velocity of clips that are one Gaussian with mean 0.
+
+    Args:
+        x: float `(B, D)`, noisy latents.
+        t: float `(B, 1)`, timesteps.
+        basis: float `(D, K)`, principal components.
+        variance: float `(K,)`, of the latents along each of them.
+        rest_variance: float `(D,)`, of what is left of each number of the latents.
+        rest_noise: float `(D,)`, the same of noise of variance 1.
+
+    Returns:
+        float `(B, D)`, twice: the guess, and the standard deviation of the velocity around it.
+    """
+    components, back = x @ basis, ops.transpose(basis)
+    slope, spread = regress_velocity(t, variance, 1.0)
+    rest_slope, rest_spread = regress_velocity(t, rest_variance, rest_noise)
+    velocity = (slope * components) @ back + rest_slope * (x - components @ back)
+    return velocity, ops.sqrt(spread @ ops.square(back) + rest_spread)
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")

@@ -45,7 +45,7 @@ def fit_prompt_means(model, examples, steps, batch_size=64, learning_rate=2e-3, 
     Each component counts the same, however little of a clip it changes, so what a face does is learned as soon as its hair.
 
     Args:
-        model: `SpaceTimeDiffusion`; its normalisation and its Gaussian are adapted.
+        model: `SpaceTimeDiffusion` that has been adapted to the latents; its Gaussian then is that of the clips of one prompt.
         examples: dict of `training_set`.
         steps: training steps in all, more than 100.
         batch_size: captions per step.
@@ -59,12 +59,9 @@ def fit_prompt_means(model, examples, steps, batch_size=64, learning_rate=2e-3, 
         Radford and others, 2021, "Learning transferable visual models from natural language supervision" (a text encoder that is
         trained on pictures first).
     """
-    latents, tokens = examples["latents"], examples["tokens"]
-    model.adapt(latents)
-    gaussian, network = model.network.get_layer("preconditioning"), model.prompt_network()
-    components = np.asarray(gaussian.components(model.normalization(latents)))
-    per_clip = tokens.shape[1]
-    rows, targets = tokens.reshape(-1, tokens.shape[-1]), np.repeat(components, per_clip, axis=0)
+    tokens, gaussian, network = examples["tokens"], model.network.get_layer("preconditioning"), model.prompt_network()
+    components = np.asarray(gaussian.components(model.normalization(examples["latents"])))
+    rows, targets = tokens.reshape(-1, tokens.shape[-1]), np.repeat(components, tokens.shape[1], axis=0)
     network.compile(adamw(steps, learning_rate), loss="mse", jit_compile=steps >= XLA_MIN_STEPS)
 
     def batches(first):
@@ -117,6 +114,7 @@ def _train(recipe, model, steps, checkpoint):
     options = dict(recipe.training)
     num_extra_clips = options.pop("num_extra_clips") * (steps > recipe.steps["fast"])
     examples = training_set(recipe.dataset[0], zoo.load(recipe.uses["autoencoder"]), num_extra_clips)
+    model.adapt(examples["latents"])
     before = fit_prompt_means(model, examples, options.pop("text_steps"), seed=recipe.seed)
     history = fit_captioned(model, examples, steps, seed=recipe.seed, checkpoint=checkpoint, log_interval=100, **options)
     return history | {"seconds": history["seconds"] + before["seconds"][-1]}
