@@ -10,8 +10,10 @@ from ..pipelines.space_time import sample_prompts, unseen_prompts
 from ..pipelines.video import load_autoencoder
 from ..worlds.paraphrases import paraphrase
 from .adherence import prompt_matches
+from .copies import TrainingClips, copy_distances
 from .features import mean_frame_features
 from .image_to_video import shrink
+from .measurements import memorization_scores
 from .video_gan import most_frequent, read_frames, read_motions
 
 NUM_CLIPS = 400
@@ -75,22 +77,26 @@ def said_accuracies(frames, said, world):
 
 
 def evaluate_space_time(model, record):
-    """Prompt adherence of 400 clips for prompts in unseen forms, and of 400 that name held-out combinations.
+    """Prompt adherence of 400 clips for prompts in unseen forms, and of 400 that name held-out combinations; and copies.
 
     Args:
         model: trained `SpaceTimeDiffusion`.
         record: dict with "dataset", "uses" and "sampling", its record.
 
     Returns:
-        dict of float: the accuracies of `said_accuracies`, and "held_out_joint_accuracy".
+        dict of float: the accuracies of `said_accuracies`, "held_out_joint_accuracy", and "memorized_share" of
+        `copies.NUM_SEARCHED` clips.
     """
     autoencoder, world = load_autoencoder(record["uses"]["autoencoder"]), record["dataset"]["name"]
-    scores = []
+    made, scores = [], []
     for held_out in (False, True):
         prompts, said = unseen_prompts(world, NUM_CLIPS, held_out)
-        frames = sample_prompts(model, autoencoder, prompts, seed=1 + held_out, world=world, **record["sampling"])
-        scores.append(said_accuracies(frames, said, world))
-    return scores[0] | {"held_out_joint_accuracy": scores[1]["joint_accuracy"]}
+        made.append(sample_prompts(model, autoencoder, prompts, seed=1 + held_out, world=world, **record["sampling"]))
+        scores.append(said_accuracies(made[-1], said, world))
+    training = TrainingClips.of(record)
+    distances = (copy_distances(frames, training) for frames in (made[0], load(world, "test").frames))
+    memorized = memorization_scores(*distances)["memorized_share"].value
+    return scores[0] | {"held_out_joint_accuracy": scores[1]["joint_accuracy"], "memorized_share": memorized}
 
 
 def evaluate_patch_autoencoder(model, record):
