@@ -25,9 +25,9 @@ class SpaceTimeConfig(Config):
     """
 
     num_frames: int = 4  # moments of the latents
-    grid_size: int = 4  # places on a side of a moment
-    latent_channels: int = 32  # numbers of a token
-    hidden_dim: int = 144  # of a token, a multiple of 6: a third each of its position for moment, row and column
+    grid_size: int = 2  # places on a side of a moment
+    latent_channels: int = 256  # numbers of a token
+    hidden_dim: int = 192  # of a token, a multiple of 6: a third each of its position for moment, row and column
     num_layers: int = 6  # transformer blocks
     num_heads: int = 4  # of the attention
     vocabulary_size: int = 400  # of the prompts' tokens
@@ -36,7 +36,7 @@ class SpaceTimeConfig(Config):
     text_layers: int = 2
     prompt_dropout: float = 0.1  # probability that a training clip loses its prompt
     num_components: int = 256  # principal components of a clip, see `GaussianPreconditioning`
-    timestep_shift: float = 8.0  # see `shift_timesteps`
+    timestep_shift: float = 4.0  # see `shift_timesteps`
     uniform_timestep_prob: ClassVar[float] = 0.0  # see `sample_timesteps`
     per_frame_timestep_prob: ClassVar[float] = 0.0  # the Gaussian of a clip has the same noise everywhere
     frame_difference_weight: ClassVar[float] = 0.0
@@ -81,7 +81,7 @@ class SpaceTimeBlock(layers.Layer):
 
     Call arguments:
         x: float `(B, T, P, hidden_dim)`, P tokens of each of T moments.
-        condition: float `(B, T, 1, hidden_dim)` or `(B, 1, 1, hidden_dim)`: embedded timestep and prompt.
+        condition: float `(B, 1, 1, hidden_dim)`: embedded timestep and prompt.
         context: float `(B, L, D)`, vectors of the prompt's tokens.
         context_mask: float `(B, L)`, 1 where the context may be attended to and 0 elsewhere.
 
@@ -325,7 +325,7 @@ class SpaceTimeDiffusion(LatentDiffusion):
         *context, pooled = encoder(tokens)
         condition = layers.Dense(hidden_dim, activation="silu")(sinusoidal_embedding(1000 * t, hidden_dim, 1e4))
         condition = layers.Dense(hidden_dim)(condition) + layers.Dense(hidden_dim)(pooled)
-        condition = ops.expand_dims(condition, 2)  # (B, T or 1, D) -> (B, T or 1, 1, D)
+        condition = ops.expand_dims(condition, 2)  # (B, 1, D) -> (B, 1, 1, D)
         gaussian = GaussianPreconditioning(config.num_components, dtype="float32", name="preconditioning")
         means = layers.Dense(hidden_dim, activation="gelu")(ops.squeeze(pooled, 1))
         means = layers.Dense(config.num_components, kernel_initializer="zeros", dtype="float32", name="prompt_means")(means)

@@ -125,7 +125,7 @@ RECIPES = [
         name="patch-autoencoder-faces",
         title="Linear video autoencoder: a drawn face, 16 frames of 64x64 RGB, as 16 places in space and time of 256 numbers",
         model="PatchAutoencoder",
-        config=PatchAutoencoderConfig(patch_size=32, frame_components=256, latent_channels=256),
+        config=PatchAutoencoderConfig(),
         dataset=("faces", "train"),
         steps={"fast": 1, "full": 1},
         seed=45,
@@ -136,9 +136,7 @@ RECIPES = [
         name="text-to-video-faces",
         title="Text to video by tokens of space and time: a drawn face, 64x64, does what an English or Chinese prompt says",
         model="SpaceTimeDiffusion",
-        config=SpaceTimeConfig(
-            vocabulary_size=subwords.VOCABULARY_SIZE, grid_size=2, latent_channels=256, hidden_dim=192, timestep_shift=4.0
-        ),
+        config=SpaceTimeConfig(vocabulary_size=subwords.VOCABULARY_SIZE),
         dataset=("faces", "train"),
         steps={"fast": 400, "full": 6000},
         seed=46,
