@@ -359,6 +359,6 @@ def test_the_shipped_model_does_what_prompts_in_new_forms_say():
     scores, recorded = said_accuracies(frames, said, "faces"), record["scores"]
     for name in ("appearance_accuracy", "motion_accuracy", "joint_accuracy"):
         deviation = np.sqrt(recorded[name] * (1 - recorded[name]) / 40)
-        assert abs(scores[name] - recorded[name]) < 4 * deviation, name
+        assert abs(scores[name] - recorded[name]) <= 4 * deviation + 0.02, name
     swapped = {name: np.roll(value, 1) for name, value in said.items()}
     assert said_accuracies(frames, swapped, "faces")["joint_accuracy"] < 0.3 * scores["joint_accuracy"]  # the control

@@ -63,7 +63,7 @@ def said_matches(frames, said, world):
 
 
 def said_accuracies(frames, said, world):
-    """Shares of clips that show what their prompts say; of a trait, among the prompts that name it.
+    """Shares of clips that show what their prompts say; of a face's trait, among the prompts that name it.
 
     Args:
         frames, said, world: as for `said_matches`.
