@@ -1,7 +1,6 @@
 """Space-time diffusion transformer: the latents of a video VAE are tokens with a moment, a row and a column."""
 
 import dataclasses
-from typing import ClassVar
 
 import keras
 import numpy as np
@@ -11,7 +10,6 @@ from ..errors import CourseError
 from ..layers import AdaLNZero, Attention, sinusoidal_embedding
 from .base import Config
 from .dit import LatentDiffusion
-from .patch_autoencoder import principal_components
 from .text_transformer import TextTransformer
 
 
@@ -25,9 +23,9 @@ class SpaceTimeConfig(Config):
     """
 
     num_frames: int = 4  # moments of the latents
-    grid_size: int = 2  # places on a side of a moment
-    latent_channels: int = 256  # numbers of a token
-    hidden_dim: int = 192  # of a token, a multiple of 6: a third each of its position for moment, row and column
+    grid_size: int = 4  # places on a side of a moment
+    latent_channels: int = 32  # numbers of a token
+    hidden_dim: int = 144  # of a token, a multiple of 6: a third each of its position for moment, row and column
     num_layers: int = 6  # transformer blocks
     num_heads: int = 4  # of the attention
     vocabulary_size: int = 400  # of the prompts' tokens
@@ -35,19 +33,19 @@ class SpaceTimeConfig(Config):
     text_dim: int = 96  # of the text encoder
     text_layers: int = 2
     prompt_dropout: float = 0.1  # probability that a training clip loses its prompt
-    num_components: int = 256  # principal components of a clip, see `GaussianPreconditioning`
-    timestep_shift: float = 4.0  # see `shift_timesteps`
-    uniform_timestep_prob: ClassVar[float] = 0.0  # see `sample_timesteps`
-    per_frame_timestep_prob: ClassVar[float] = 0.0  # the Gaussian of a clip has the same noise everywhere
-    frame_difference_weight: ClassVar[float] = 0.0
+    timestep_shift: float = 3.0  # see `shift_timesteps`
+    uniform_timestep_prob: float = 0.0  # see `sample_timesteps`
+    per_frame_timestep_prob: float = 0.0
+    frame_difference_weight: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
         if self.hidden_dim % 6 or self.hidden_dim % self.num_heads or self.text_dim % self.num_heads:
             wanted = f"multiples of num_heads, {self.num_heads}, and hidden_dim of 6"
             raise CourseError(f"hidden_dim and text_dim must be {wanted}, got {self.hidden_dim} and {self.text_dim}.")
-        if not 0 <= self.prompt_dropout <= 1:
-            raise CourseError(f"prompt_dropout is a probability from 0 to 1, got {self.prompt_dropout}.")
+        for name in ("prompt_dropout", "uniform_timestep_prob", "per_frame_timestep_prob"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise CourseError(f"{name} is a probability from 0 to 1, got {getattr(self, name)}.")
 
     @property
     def latent_dim(self):
@@ -81,7 +79,7 @@ class SpaceTimeBlock(layers.Layer):
 
     Call arguments:
         x: float `(B, T, P, hidden_dim)`, P tokens of each of T moments.
-        condition: float `(B, 1, 1, hidden_dim)`: embedded timestep and prompt.
+        condition: float `(B, T, 1, hidden_dim)` or `(B, 1, 1, hidden_dim)`: embedded timestep and prompt.
         context: float `(B, L, D)`, vectors of the prompt's tokens.
         context_mask: float `(B, L)`, 1 where the context may be attended to and 0 elsewhere.
 
@@ -133,136 +131,6 @@ class SpaceTimeBlock(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
-class GaussianPreconditioning(layers.Layer):
-    """The velocity that would be best if the clips of a prompt were one Gaussian, for a network to correct.
-
-    That velocity is linear in the noisy latents and known in closed form. A network that predicts 0, as a new one does, then
-    samples clips whose mean and covariance are right already, so all places agree on a colour and all moments on a movement;
-    what is left to learn is what no Gaussian has.
-
-    The covariance is that of the principal components, and of all other directions the variance of each number by itself.
-
-    Args:
-        num_components: int, principal components.
-        **options: of `keras.layers.Layer`.
-
-    Call arguments:
-        noisy: float `(B, T, D)`, `(1 - t) * latents + t * noise`.
-        t: float `(B, 1)`, timesteps in [0, 1].
-        means: float `(B, num_components)`, the components that a prompt lets expect, each divided by its deviation.
-
-    Output shape:
-        A tuple of three: `(B, T, D, 2)`, the noisy latents and the expected clean ones, each number divided by its standard
-        deviation; `(B, T, D)`, the linear velocity; and `(B, T, D)`, the standard deviation of the velocity around it.
-
-    References:
-        Wang and Vastola, 2024, "The unreasonable effectiveness of Gaussian score approximation for diffusion models and its
-        applications"; Karras and others, 2022, "Elucidating the design space of diffusion-based generative models"
-        (preconditioning).
-    """
-
-    def __init__(self, num_components, **options):
-        super().__init__(**options)
-        self.num_components = num_components
-
-    def build(self, noisy_shape, t_shape=None, means_shape=None):
-        """Makes the weights; until `adapt` they are those of independent numbers of variance 1.
-
-        Args:
-            noisy_shape: shape of the noisy latents.
-            t_shape: unused.
-            means_shape: unused.
-        """
-        size, count = int(np.prod(noisy_shape[1:])), self.num_components
-        shapes = {"basis": (size, count), "deviation": (count,), "variance": (count,), "rest_variance": (size,)}
-        for name, shape in (shapes | {"rest_noise": (size,)}).items():
-            start = "zeros" if name == "basis" else "ones"
-            setattr(self, name, self.add_weight(shape=shape, initializer=start, trainable=False, name=name))
-
-    def adapt(self, latents):
-        """Computes the covariance of clips, whatever their prompts.
-
-        Args:
-            latents: float array `(N, T, D)`, their mean subtracted.
-        """
-        rows = latents.reshape(len(latents), -1)
-        _, basis, deviations = principal_components(rows, self.num_components)
-        deviations = np.maximum(deviations, 1e-3)  # few clips have fewer components than are asked for
-        self.basis.assign(basis)
-        self.deviation.assign(deviations)
-        self.variance.assign(deviations**2)
-        self.rest_variance.assign(np.maximum(rows.var(axis=0) - basis**2 @ deviations**2, 1e-6))
-        self.rest_noise.assign(np.maximum(1 - (basis**2).sum(axis=1), 1e-6))  # noise has variance 1 in every direction
-
-    def components(self, latents):
-        """Principal components of clips, each divided by its deviation.
-
-        Args:
-            latents: float `(N, T, D)`, their mean subtracted.
-
-        Returns:
-            float `(N, num_components)`.
-        """
-        return ops.reshape(latents, (-1, self.basis.shape[0])) @ self.basis / self.deviation
-
-    def call(self, noisy, t, means):
-        back, clip_shape = ops.transpose(self.basis), (-1, *noisy.shape[1:])
-        mean = (means * self.deviation) @ back
-        x = ops.reshape(noisy, (-1, self.basis.shape[0])) - (1 - t) * mean
-        velocity, spread = gaussian_velocity(x, t, self.basis, self.variance, self.rest_variance, self.rest_noise)
-        clean = mean + x - t * velocity  # since x is the latents, without their mean, + t * velocity
-        deviation = ops.sqrt(ops.matmul(ops.square(self.basis), ops.square(self.deviation)) + self.rest_variance)
-        scaled = (x + (1 - t) * mean) / ops.sqrt(ops.square((1 - t) * deviation) + ops.square(t))
-        inputs = ops.reshape(ops.stack([scaled, clean / deviation], axis=-1), (*clip_shape, 2))
-        return inputs, ops.reshape(velocity - mean, clip_shape), ops.reshape(spread, clip_shape)
-
-    def get_config(self):
-        """The layer's arguments, so that a saved model can be loaded.
-
-        Returns:
-            dict.
-        """
-        return super().get_config() | {"num_components": self.num_components}
-
-
-def regress_velocity(t, variance, noise_variance):
-    """The best linear guess of a velocity `noise - latent` from a noisy number, of a latent and a noise with mean 0.
-
-    Args:
-        t: float `(B, 1)`, timesteps.
-        variance: float `(D,)`, of the latents.
-        noise_variance: float, or `(D,)`, of the noise.
-
-    Returns:
-        float `(B, D)`, twice: the slope, and the variance of the velocity around the guess.
-    """
-    noisy_variance = ops.square(1 - t) * variance + ops.square(t) * noise_variance
-    covariance = t * noise_variance - (1 - t) * variance
-    return covariance / noisy_variance, variance * noise_variance / noisy_variance
-
-
-def gaussian_velocity(x, t, basis, variance, rest_variance, rest_noise):
-    """The best linear guess of the velocity of clips that are one Gaussian with mean 0.
-
-    Args:
-        x: float `(B, D)`, noisy latents.
-        t: float `(B, 1)`, timesteps.
-        basis: float `(D, K)`, principal components.
-        variance: float `(K,)`, of the latents along each of them.
-        rest_variance: float `(D,)`, of what is left of each number of the latents.
-        rest_noise: float `(D,)`, the same of noise of variance 1.
-
-    Returns:
-        float `(B, D)`, twice: the guess, and the standard deviation of the velocity around it.
-    """
-    components, back = x @ basis, ops.transpose(basis)
-    slope, spread = regress_velocity(t, variance, 1.0)
-    rest_slope, rest_spread = regress_velocity(t, rest_variance, rest_noise)
-    velocity = (slope * components) @ back + rest_slope * (x - components @ back)
-    return velocity, ops.sqrt(spread @ ops.square(back) + rest_spread)
-
-
-@keras.saving.register_keras_serializable(package="vidgen_tf")
 class SpaceTimeDiffusion(LatentDiffusion):
     """Latent video diffusion with a token for each place of each moment, conditioned on a prompt.
 
@@ -270,7 +138,7 @@ class SpaceTimeDiffusion(LatentDiffusion):
         config: `SpaceTimeConfig`.
 
     Call arguments:
-        inputs: dict of "noisy" `(B, T, latent_dim)`, normalised, "timesteps" `(B, 1)`, and "tokens" int
+        inputs: dict of "noisy" `(B, T, latent_dim)`, normalised, "timesteps" `(B, T)` or `(B, 1)`, and "tokens" int
             `(B, prompt_length)`, 0 for none.
 
     Output shape:
@@ -284,35 +152,15 @@ class SpaceTimeDiffusion(LatentDiffusion):
     def __init__(self, config):
         super().__init__(config)
 
-    def adapt(self, latents):
-        """Measures mean and covariance of latents, to be called before training.
-
-        Args:
-            latents: float array `(N, T, latent_dim)`.
-        """
-        mean = latents.mean(axis=(0, 1))
-        self.normalization.mean.assign(mean)
-        self.network.get_layer("preconditioning").adapt(latents - mean)
-
-    def prompt_network(self):
-        """The part of the network that tells from a prompt what its clips are like on average.
-
-        Returns:
-            `keras.Model` from tokens `(B, prompt_length)` to principal components, see `GaussianPreconditioning.components`. Its
-            weights are the network's.
-        """
-        tokens = next(tensor for tensor in self.network.inputs if tensor.name == "tokens")
-        return keras.Model(tokens, self.network.get_layer("prompt_means").output)
-
     def build_network(self):
-        """A network of this model's sizes, which begins with the weights that the model has.
+        """A network of this model's sizes with new weights.
 
         Returns:
             `keras.Model`, see the call arguments.
         """
         config, hidden_dim = self.config, self.config.hidden_dim
         noisy = keras.Input((config.num_frames, config.latent_dim), name="noisy")
-        t = keras.Input((1,), name="timesteps")
+        t = keras.Input((config.num_frames if config.per_frame_timestep_prob else 1,), name="timesteps")
         tokens = keras.Input((config.prompt_length,), dtype="int32", name="tokens")
         encoder = TextTransformer(
             config.vocabulary_size,
@@ -325,18 +173,14 @@ class SpaceTimeDiffusion(LatentDiffusion):
         *context, pooled = encoder(tokens)
         condition = layers.Dense(hidden_dim, activation="silu")(sinusoidal_embedding(1000 * t, hidden_dim, 1e4))
         condition = layers.Dense(hidden_dim)(condition) + layers.Dense(hidden_dim)(pooled)
-        condition = ops.expand_dims(condition, 2)  # (B, 1, D) -> (B, 1, 1, D)
-        gaussian = GaussianPreconditioning(config.num_components, dtype="float32", name="preconditioning")
-        means = layers.Dense(hidden_dim, activation="gelu")(ops.squeeze(pooled, 1))
-        means = layers.Dense(config.num_components, kernel_initializer="zeros", dtype="float32", name="prompt_means")(means)
-        x, linear, scale = gaussian(noisy, t, means)
-        x = ops.reshape(x, (-1, config.num_frames, config.grid_size**2, 2 * config.latent_channels))
+        condition = ops.expand_dims(condition, 2)  # (B, T or 1, D) -> (B, T or 1, 1, D)
+        x = ops.reshape(noisy, (-1, config.num_frames, config.grid_size**2, config.latent_channels))
         x = layers.EinsumDense("btpc,pcd->btpd", (None, config.grid_size**2, hidden_dim), bias_axes="pd", name="entry")(x)
         x = x + space_time_positions(config)
         for _ in range(config.num_layers):
             x = SpaceTimeBlock(hidden_dim, config.num_heads)(x, condition, *context)
         x = AdaLNZero(hidden_dim, has_gate=False)(x, condition)
-        correction = layers.EinsumDense(
+        velocity = layers.EinsumDense(
             "btpd,pdc->btpc",
             (None, config.grid_size**2, config.latent_channels),
             bias_axes="pc",
@@ -344,8 +188,5 @@ class SpaceTimeDiffusion(LatentDiffusion):
             dtype="float32",
             name="exit",
         )(x)
-        velocity = linear + scale * ops.reshape(correction, (-1, config.num_frames, config.latent_dim))
-        network = keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")
-        if hasattr(self, "network"):
-            network.set_weights(self.network.get_weights())
-        return network
+        velocity = ops.reshape(velocity, (-1, config.num_frames, config.latent_dim))
+        return keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")
