@@ -11,7 +11,6 @@ from ..errors import CourseError
 from ..layers import AdaLNZero, Attention, sinusoidal_embedding
 from .base import Config
 from .dit import LatentDiffusion
-from .patch_autoencoder import principal_components
 from .text_transformer import TextTransformer
 
 
@@ -35,7 +34,9 @@ class SpaceTimeConfig(Config):
     text_dim: int = 96  # of the text encoder
     text_layers: int = 2
     prompt_dropout: float = 0.1  # probability that a training clip loses its prompt
-    num_components: int = 256  # principal components of a clip, see `GaussianPreconditioning`
+    num_clusters: int = 32  # see `MixturePreconditioning`
+    num_components: int = 256
+    embedding_dim: int = 24
     timestep_shift: float = 4.0  # see `shift_timesteps`
     uniform_timestep_prob: ClassVar[float] = 0.0  # see `sample_timesteps`
     per_frame_timestep_prob: ClassVar[float] = 0.0  # the Gaussian of a clip has the same noise everywhere
@@ -133,27 +134,30 @@ class SpaceTimeBlock(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
-class GaussianPreconditioning(layers.Layer):
-    """The velocity that would be best if the clips of a prompt were one Gaussian, for a network to correct.
+class MixturePreconditioning(layers.Layer):
+    """The velocity that would be best if clips were a mixture of Gaussians that depends on the prompt, for a network to correct.
 
-    That velocity is linear in the noisy latents and known in closed form. A network that predicts 0, as a new one does, then
-    samples clips whose mean and covariance are right already, so all places agree on a colour and all moments on a movement;
-    what is left to learn is what no Gaussian has.
+    That velocity is known in closed form. A network that predicts 0, as a new one does, then samples clips of the mixture: all
+    places agree on a colour and all moments on a movement. What is left to learn is what no mixture has.
 
-    The covariance is that of the principal components, and of all other directions the variance of each number by itself.
+    A clip's principal components, given the prompt's embedding, are Gaussian in each cluster of the mixture, with a mean that is
+    linear in the embedding; what the components leave over of a clip are independent Gaussian numbers.
 
     Args:
-        num_components: int, principal components.
+        num_clusters: int, Gaussians of the mixture.
+        num_components: int, principal components of a clip.
+        embedding_dim: int, numbers of a prompt's embedding.
         **options: of `keras.layers.Layer`.
 
     Call arguments:
         noisy: float `(B, T, D)`, `(1 - t) * latents + t * noise`.
         t: float `(B, 1)`, timesteps in [0, 1].
-        means: float `(B, num_components)`, the components that a prompt lets expect, each divided by its deviation.
+        embedding: float `(B, embedding_dim)`, of the prompt.
+        is_told: float `(B, 1)`, 1 where there is a prompt and 0 where there is none.
 
     Output shape:
         A tuple of three: `(B, T, D, 2)`, the noisy latents and the expected clean ones, each number divided by its standard
-        deviation; `(B, T, D)`, the linear velocity; and `(B, T, D)`, the standard deviation of the velocity around it.
+        deviation; `(B, T, D)`, the velocity; and `(B, T, D)`, the standard deviation of the true velocity around it.
 
     References:
         Wang and Vastola, 2024, "The unreasonable effectiveness of Gaussian score approximation for diffusion models and its
@@ -161,60 +165,82 @@ class GaussianPreconditioning(layers.Layer):
         (preconditioning).
     """
 
-    def __init__(self, num_components, **options):
+    def __init__(self, num_clusters, num_components, embedding_dim, **options):
         super().__init__(**options)
-        self.num_components = num_components
+        self.num_clusters, self.num_components, self.embedding_dim = num_clusters, num_components, embedding_dim
 
-    def build(self, noisy_shape, t_shape=None, means_shape=None):
-        """Makes the weights; until `adapt` they are those of independent numbers of variance 1.
+    def build(self, noisy_shape, *unused_shapes):
+        """Makes the weights; until `assign_mixture` clips are independent numbers of variance 1.
 
         Args:
             noisy_shape: shape of the noisy latents.
-            t_shape: unused.
-            means_shape: unused.
+            *unused_shapes: they follow.
         """
-        size, count = int(np.prod(noisy_shape[1:])), self.num_components
-        shapes = {"basis": (size, count), "deviation": (count,), "variance": (count,), "rest_variance": (size,)}
-        for name, shape in (shapes | {"rest_noise": (size,)}).items():
-            start = "zeros" if name == "basis" else "ones"
+        size, K, M, L = int(np.prod(noisy_shape[1:])), self.num_clusters, self.num_components, self.embedding_dim
+        shapes = {
+            "mean": (size,),
+            "deviation": (size,),
+            "basis": (size, M),
+            "rest_variance": (size,),
+            "rest_noise": (size,),
+            "centres": (K, M),
+            "slopes": (K, L, M),
+            "axes": (K, M, M),
+            "variances": (K, M),
+            "prompt_centres": (K, L),
+            "prompt_factors": (K, L, L),
+            "log_priors": (K,),
+            "log_scales": (K,),
+        }
+        for name, shape in shapes.items():
+            start = "ones" if name in ("deviation", "rest_variance", "rest_noise", "variances") else "zeros"
             setattr(self, name, self.add_weight(shape=shape, initializer=start, trainable=False, name=name))
 
-    def adapt(self, latents):
-        """Computes the covariance of clips, whatever their prompts.
+    def assign_mixture(self, values):
+        """Takes over a mixture.
 
         Args:
-            latents: float array `(N, T, D)`, their mean subtracted.
+            values: dict of arrays of `fit_mixture`, named as the weights.
         """
-        rows = latents.reshape(len(latents), -1)
-        _, basis, deviations = principal_components(rows, self.num_components)
-        deviations = np.maximum(deviations, 1e-3)  # few clips have fewer components than are asked for
-        self.basis.assign(basis)
-        self.deviation.assign(deviations)
-        self.variance.assign(deviations**2)
-        self.rest_variance.assign(np.maximum(rows.var(axis=0) - basis**2 @ deviations**2, 1e-6))
-        self.rest_noise.assign(np.maximum(1 - (basis**2).sum(axis=1), 1e-6))  # noise has variance 1 in every direction
+        for name, value in values.items():
+            getattr(self, name).assign(value)
 
-    def components(self, latents):
-        """Principal components of clips, each divided by its deviation.
+    def call(self, noisy, t, embedding, is_told):
+        back, shape = ops.transpose(self.basis), (-1, *noisy.shape[1:])
+        x = ops.reshape(noisy, (-1, self.basis.shape[0])) - (1 - t) * self.mean
+        components = x @ self.basis
+        velocity, spread = self.mixture_velocity(components, t, embedding, is_told)
+        rest_slope, rest_spread = regress_velocity(t, self.rest_variance, self.rest_noise)
+        velocity = velocity @ back + rest_slope * (x - components @ back)
+        clean = x - t * velocity  # since x is the latents + t * velocity
+        scaled = x / ops.sqrt(ops.square((1 - t) * self.deviation) + ops.square(t))
+        inputs = ops.reshape(ops.stack([scaled, clean / self.deviation], axis=-1), (*shape, 2))
+        spread = ops.sqrt(spread @ ops.square(back) + rest_spread)
+        return inputs, ops.reshape(velocity - self.mean, shape), ops.reshape(spread, shape)
+
+    def mixture_velocity(self, components, t, embedding, is_told):
+        """The velocity of noisy principal components.
 
         Args:
-            latents: float `(N, T, D)`, their mean subtracted.
+            components: float `(B, num_components)`.
+            t, embedding, is_told: as for the call.
 
         Returns:
-            float `(N, num_components)`.
+            float `(B, num_components)`, twice: the velocity, and its variance.
         """
-        return ops.reshape(latents, (-1, self.basis.shape[0])) @ self.basis / self.deviation
-
-    def call(self, noisy, t, means):
-        back, clip_shape = ops.transpose(self.basis), (-1, *noisy.shape[1:])
-        mean = (means * self.deviation) @ back
-        x = ops.reshape(noisy, (-1, self.basis.shape[0])) - (1 - t) * mean
-        velocity, spread = gaussian_velocity(x, t, self.basis, self.variance, self.rest_variance, self.rest_noise)
-        clean = mean + x - t * velocity  # since x is the latents, without their mean, + t * velocity
-        deviation = ops.sqrt(ops.matmul(ops.square(self.basis), ops.square(self.deviation)) + self.rest_variance)
-        scaled = (x + (1 - t) * mean) / ops.sqrt(ops.square((1 - t) * deviation) + ops.square(t))
-        inputs = ops.reshape(ops.stack([scaled, clean / deviation], axis=-1), (*clip_shape, 2))
-        return inputs, ops.reshape(velocity - mean, clip_shape), ops.reshape(spread, clip_shape)
+        away = (embedding[:, None] - self.prompt_centres) * is_told[..., None]  # (B, K, L)
+        told = self.log_scales - ops.sum(ops.square(ops.einsum("bkl,klj->bkj", away, self.prompt_factors)), axis=-1) / 2
+        means = self.centres + ops.einsum("bkl,klm->bkm", away, self.slopes)
+        signal, noise = (1 - t)[..., None], t[..., None]
+        along = ops.einsum("bkm,kmj->bkj", components[:, None] - signal * means, self.axes)
+        variance = ops.square(signal) * self.variances + ops.square(noise)
+        fit = -ops.sum(ops.log(variance) + ops.square(along) / variance, axis=-1) / 2
+        share = ops.softmax(self.log_priors + is_told * told + fit)[..., None]  # (B, K, 1), of the clusters
+        slope, spread = regress_velocity(noise, self.variances, 1.0)
+        velocities = ops.einsum("bkj,kmj->bkm", slope * along, self.axes) - means
+        velocity = ops.sum(share * velocities, axis=1)
+        spread = ops.einsum("bkj,kmj->bkm", spread, ops.square(self.axes)) + ops.square(velocities - velocity[:, None])
+        return velocity, ops.sum(share * spread, axis=1)
 
     def get_config(self):
         """The layer's arguments, so that a saved model can be loaded.
@@ -222,7 +248,8 @@ class GaussianPreconditioning(layers.Layer):
         Returns:
             dict.
         """
-        return super().get_config() | {"num_components": self.num_components}
+        names = ("num_clusters", "num_components", "embedding_dim")
+        return super().get_config() | {name: getattr(self, name) for name in names}
 
 
 def regress_velocity(t, variance, noise_variance):
@@ -239,27 +266,6 @@ def regress_velocity(t, variance, noise_variance):
     noisy_variance = ops.square(1 - t) * variance + ops.square(t) * noise_variance
     covariance = t * noise_variance - (1 - t) * variance
     return covariance / noisy_variance, variance * noise_variance / noisy_variance
-
-
-def gaussian_velocity(x, t, basis, variance, rest_variance, rest_noise):
-    """The best linear guess of the velocity of clips that are one Gaussian with mean 0.
-
-    Args:
-        x: float `(B, D)`, noisy latents.
-        t: float `(B, 1)`, timesteps.
-        basis: float `(D, K)`, principal components.
-        variance: float `(K,)`, of the latents along each of them.
-        rest_variance: float `(D,)`, of what is left of each number of the latents.
-        rest_noise: float `(D,)`, the same of noise of variance 1.
-
-    Returns:
-        float `(B, D)`, twice: the guess, and the standard deviation of the velocity around it.
-    """
-    components, back = x @ basis, ops.transpose(basis)
-    slope, spread = regress_velocity(t, variance, 1.0)
-    rest_slope, rest_spread = regress_velocity(t, rest_variance, rest_noise)
-    velocity = (slope * components) @ back + rest_slope * (x - components @ back)
-    return velocity, ops.sqrt(spread @ ops.square(back) + rest_spread)
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -284,22 +290,12 @@ class SpaceTimeDiffusion(LatentDiffusion):
     def __init__(self, config):
         super().__init__(config)
 
-    def adapt(self, latents):
-        """Measures mean and covariance of latents, to be called before training.
-
-        Args:
-            latents: float array `(N, T, latent_dim)`.
-        """
-        mean = latents.mean(axis=(0, 1))
-        self.normalization.mean.assign(mean)
-        self.network.get_layer("preconditioning").adapt(latents - mean)
-
     def prompt_network(self):
         """The part of the network that tells from a prompt what its clips are like on average.
 
         Returns:
-            `keras.Model` from tokens `(B, prompt_length)` to principal components, see `GaussianPreconditioning.components`. Its
-            weights are the network's.
+            `keras.Model` from tokens `(B, prompt_length)` to principal components, each divided by its deviation,
+            `(B, num_components)`. Its weights are the network's.
         """
         tokens = next(tensor for tensor in self.network.inputs if tensor.name == "tokens")
         return keras.Model(tokens, self.network.get_layer("prompt_means").output)
@@ -321,15 +317,20 @@ class SpaceTimeDiffusion(LatentDiffusion):
             config.num_heads,
             config.prompt_length,
             config.prompt_dropout,
+            name="text_encoder",
         )
         *context, pooled = encoder(tokens)
         condition = layers.Dense(hidden_dim, activation="silu")(sinusoidal_embedding(1000 * t, hidden_dim, 1e4))
         condition = layers.Dense(hidden_dim)(condition) + layers.Dense(hidden_dim)(pooled)
         condition = ops.expand_dims(condition, 2)  # (B, 1, D) -> (B, 1, 1, D)
-        gaussian = GaussianPreconditioning(config.num_components, dtype="float32", name="preconditioning")
-        means = layers.Dense(hidden_dim, activation="gelu")(ops.squeeze(pooled, 1))
+        means = layers.Dense(hidden_dim, activation="gelu", name="prompt_hidden")(ops.squeeze(pooled, 1))
         means = layers.Dense(config.num_components, kernel_initializer="zeros", dtype="float32", name="prompt_means")(means)
-        x, linear, scale = gaussian(noisy, t, means)
+        embedding = layers.Dense(config.embedding_dim, use_bias=False, trainable=False, dtype="float32", name="prompt_embedding")
+        is_told = ops.cast(ops.max(context[1], axis=1, keepdims=True), "float32")
+        mixture = MixturePreconditioning(
+            config.num_clusters, config.num_components, config.embedding_dim, dtype="float32", name="preconditioning"
+        )
+        x, linear, scale = mixture(noisy, t, embedding(means), is_told)
         x = ops.reshape(x, (-1, config.num_frames, config.grid_size**2, 2 * config.latent_channels))
         x = layers.EinsumDense("btpc,pcd->btpd", (None, config.grid_size**2, hidden_dim), bias_axes="pd", name="entry")(x)
         x = x + space_time_positions(config)
@@ -346,6 +347,8 @@ class SpaceTimeDiffusion(LatentDiffusion):
         )(x)
         velocity = linear + scale * ops.reshape(correction, (-1, config.num_frames, config.latent_dim))
         network = keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")
-        if hasattr(self, "network"):
+        if hasattr(self, "network"):  # the flow is learned by a network whose text encoder has learned already
             network.set_weights(self.network.get_weights())
+            for name in ("text_encoder", "prompt_hidden", "prompt_means"):
+                network.get_layer(name).trainable = False
         return network

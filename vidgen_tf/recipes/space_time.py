@@ -4,10 +4,11 @@ import itertools
 import time
 
 import numpy as np
+from scipy.cluster.vq import kmeans2
 
 from .. import subwords, training, zoo
 from ..datasets import iter_drawn, load, pipeline
-from ..models.patch_autoencoder import PatchAutoencoderConfig, encode_clips
+from ..models.patch_autoencoder import PatchAutoencoderConfig, encode_clips, principal_components
 from ..models.space_time_dit import SpaceTimeConfig
 from ..splits import is_held_out_prompt
 from ..worlds.paraphrases import paraphrase
@@ -16,6 +17,8 @@ from .recipe import Recipe
 
 CAPTIONS_PER_CLIP = 8  # half of them in Chinese; each names other things of the clip, in another form
 CAPTION_SEED = 50
+CAPTIONS_PER_MIXTURE = 4  # of a clip, by which it is put into a cluster
+SHRINKAGE = 0.05  # of the covariance of a cluster, towards that of all
 
 
 def training_set(world, autoencoder, num_extra_clips=0):
@@ -39,13 +42,13 @@ def training_set(world, autoencoder, num_extra_clips=0):
     return {"latents": np.concatenate(latents), "tokens": np.concatenate(tokens)}
 
 
-def fit_prompt_means(model, examples, steps, batch_size=64, learning_rate=2e-3, seed=0):
-    """Trains the text encoder to expect the principal components of a prompt's clips.
+def fit_prompts(model, examples, steps, batch_size=64, learning_rate=2e-3, seed=0):
+    """Trains the text encoder to expect the principal components of a prompt's clips, and computes the mixture of clips.
 
     Each component counts the same, however little of a clip it changes, so what a face does is learned as soon as its hair.
 
     Args:
-        model: `SpaceTimeDiffusion` that has been adapted to the latents; its Gaussian then is that of the clips of one prompt.
+        model: `SpaceTimeDiffusion`, new; its normalisation is adapted.
         examples: dict of `training_set`.
         steps: training steps in all, more than 100.
         batch_size: captions per step.
@@ -59,26 +62,76 @@ def fit_prompt_means(model, examples, steps, batch_size=64, learning_rate=2e-3, 
         Radford and others, 2021, "Learning transferable visual models from natural language supervision" (a text encoder that is
         trained on pictures first).
     """
-    tokens, gaussian, network = examples["tokens"], model.network.get_layer("preconditioning"), model.prompt_network()
-    components = np.asarray(gaussian.components(model.normalization(examples["latents"])))
-    rows, targets = tokens.reshape(-1, tokens.shape[-1]), np.repeat(components, tokens.shape[1], axis=0)
+    latents, tokens = examples["latents"], examples["tokens"]
+    model.normalization.mean.assign(latents.mean(axis=(0, 1)))
+    rows = np.asarray(model.normalization(latents)).reshape(len(latents), -1)
+    mean, basis, deviations = principal_components(rows, model.config.num_components)
+    deviations = np.maximum(deviations, 1e-3)  # few clips have fewer components than are asked for
+    components, network = (rows - mean) @ basis, model.prompt_network()
+    captions, targets = tokens.reshape(-1, tokens.shape[-1]), np.repeat(components / deviations, tokens.shape[1], axis=0)
     network.compile(adamw(steps, learning_rate), loss="mse", jit_compile=steps >= XLA_MIN_STEPS)
 
     def batches(first):
-        return pipeline(rows, targets, batch_size=batch_size, seed=seed, first_step=first)
+        return pipeline(captions, targets, batch_size=batch_size, seed=seed, first_step=first)
 
     history = training.fit(network, batches, steps, log_interval=100)
-    expected = network.predict(tokens[:, 0], batch_size=500, verbose=0)
-    # what a prompt tells is no longer unknown
-    gaussian.variance.assign(np.square(gaussian.deviation) * np.mean((components - expected) ** 2, axis=0))
+    some = tokens[:, :CAPTIONS_PER_MIXTURE].reshape(-1, tokens.shape[-1])
+    expected = network.predict(some, batch_size=500, verbose=0)
+    directions = principal_components(expected, model.config.embedding_dim)[1]
+    model.network.get_layer("prompt_embedding").set_weights([directions])
+    embeddings = (expected @ directions).reshape(len(latents), -1, directions.shape[1])
+    rest = rows - mean - components @ basis.T
+    mixture = fit_mixture(components, embeddings, model.config.num_clusters, seed)
+    mixture |= {"mean": mean, "deviation": rows.std(axis=0), "basis": basis, "rest_variance": np.maximum(rest.var(axis=0), 1e-6)}
+    mixture["rest_noise"] = np.maximum(1 - (basis**2).sum(axis=1), 1e-6)  # noise has variance 1 in every direction
+    model.network.get_layer("preconditioning").assign_mixture(mixture)
     return history
+
+
+def fit_mixture(components, embeddings, num_clusters, seed=0):
+    """Clusters clips by what their captions let expect, and computes the Gaussian of each cluster, linear in the prompt.
+
+    Args:
+        components: float `(N, M)`, principal components of clips.
+        embeddings: float `(N, C, L)`, of C captions of each.
+        num_clusters: int.
+        seed: non-negative int.
+
+    Returns:
+        dict of arrays, see `MixturePreconditioning`.
+    """
+    described = embeddings.mean(axis=1)
+    labels = min((kmeans2(described, num_clusters, minit="++", seed=seed + k) for k in range(3)), key=_spread(described))[1]
+    size = embeddings.shape[-1]
+    found, residuals = [], []
+    for k in range(num_clusters):
+        own = labels == k
+        told = embeddings[own].reshape(-1, size)
+        centre, covariance = told.mean(axis=0), np.cov(told.T) + 1e-3 * np.eye(size)
+        inputs = np.concatenate([np.ones((own.sum(), 1)), described[own] - centre], axis=1)
+        solved = np.linalg.solve(inputs.T @ inputs + 0.1 * np.eye(size + 1), inputs.T @ components[own])
+        residuals.append(components[own] - inputs @ solved)
+        factor = np.linalg.inv(np.linalg.cholesky(covariance)).T
+        scale = -np.linalg.slogdet(covariance)[1] / 2
+        found.append((solved[0], solved[1:], centre, factor, np.log(own.mean()), scale))
+    pooled = np.cov(np.concatenate(residuals).T)
+    shrunk = [(1 - SHRINKAGE) * rows.T @ rows / len(rows) + SHRINKAGE * pooled for rows in residuals]
+    variances, axes = np.linalg.eigh(np.stack(shrunk))
+    names = ("centres", "slopes", "prompt_centres", "prompt_factors", "log_priors", "log_scales")
+    mixture = {name: np.stack(parts) for name, parts in zip(names, zip(*found))}
+    return mixture | {"axes": axes, "variances": np.maximum(variances, 1e-4)}
+
+
+def _spread(described):
+    """The sum of squares within clusters, of what `kmeans2` returns."""
+    return lambda found: np.sum((described - found[0][found[1]]) ** 2)
 
 
 def fit_captioned(model, examples, steps, batch_size=16, seed=0, **options):
     """Trains a space-time diffusion transformer on clips of which each has several captions, one after the other.
 
     Args:
-        model: `SpaceTimeDiffusion`, see `fit_prompt_means`.
+        model: `SpaceTimeDiffusion`, see `fit_prompts`.
         examples: dict of `training_set`.
         steps: training steps in all, more than 100.
         batch_size: clips per step.
@@ -114,8 +167,7 @@ def _train(recipe, model, steps, checkpoint):
     options = dict(recipe.training)
     num_extra_clips = options.pop("num_extra_clips") * (steps > recipe.steps["fast"])
     examples = training_set(recipe.dataset[0], zoo.load(recipe.uses["autoencoder"]), num_extra_clips)
-    model.adapt(examples["latents"])
-    before = fit_prompt_means(model, examples, options.pop("text_steps"), seed=recipe.seed)
+    before = fit_prompts(model, examples, options.pop("text_steps"), seed=recipe.seed)
     history = fit_captioned(model, examples, steps, seed=recipe.seed, checkpoint=checkpoint, log_interval=100, **options)
     return history | {"seconds": history["seconds"] + before["seconds"][-1]}
 
