@@ -209,7 +209,8 @@ class MixturePreconditioning(layers.Layer):
         back, shape = ops.transpose(self.basis), (-1, *noisy.shape[1:])
         x = ops.reshape(noisy, (-1, self.basis.shape[0])) - (1 - t) * self.mean
         components = x @ self.basis
-        velocity, spread = self.mixture_velocity(components, t, embedding, is_told)
+        log_shares, means = self.of_prompt(embedding, is_told)
+        velocity, spread = mixture_velocity(components, t, log_shares, means, self.axes, self.variances)
         rest_slope, rest_spread = regress_velocity(t, self.rest_variance, self.rest_noise)
         velocity = velocity @ back + rest_slope * (x - components @ back)
         clean = x - t * velocity  # since x is the latents + t * velocity
@@ -218,29 +219,21 @@ class MixturePreconditioning(layers.Layer):
         spread = ops.sqrt(spread @ ops.square(back) + rest_spread)
         return inputs, ops.reshape(velocity - self.mean, shape), ops.reshape(spread, shape)
 
-    def mixture_velocity(self, components, t, embedding, is_told):
-        """The velocity of noisy principal components.
+    def of_prompt(self, embedding, is_told):
+        """What the mixture is for a prompt.
 
         Args:
-            components: float `(B, num_components)`.
-            t, embedding, is_told: as for the call.
+            embedding, is_told: as for the call.
 
         Returns:
-            float `(B, num_components)`, twice: the velocity, and its variance.
+            float `(B, K)`, logarithms of the clusters' shares but for a constant; float `(B, K, num_components)`, their means.
         """
-        away = (embedding[:, None] - self.prompt_centres) * is_told[..., None]  # (B, K, L)
-        told = self.log_scales - ops.sum(ops.square(ops.einsum("bkl,klj->bkj", away, self.prompt_factors)), axis=-1) / 2
-        means = self.centres + ops.einsum("bkl,klm->bkm", away, self.slopes)
-        signal, noise = (1 - t)[..., None], t[..., None]
-        along = ops.einsum("bkm,kmj->bkj", components[:, None] - signal * means, self.axes)
-        variance = ops.square(signal) * self.variances + ops.square(noise)
-        fit = -ops.sum(ops.log(variance) + ops.square(along) / variance, axis=-1) / 2
-        share = ops.softmax(self.log_priors + is_told * told + fit)[..., None]  # (B, K, 1), of the clusters
-        slope, spread = regress_velocity(noise, self.variances, 1.0)
-        velocities = ops.einsum("bkj,kmj->bkm", slope * along, self.axes) - means
-        velocity = ops.sum(share * velocities, axis=1)
-        spread = ops.einsum("bkj,kmj->bkm", spread, ops.square(self.axes)) + ops.square(velocities - velocity[:, None])
-        return velocity, ops.sum(share * spread, axis=1)
+        away = (embedding[:, None] - self.prompt_centres) * is_told[
+            ..., None
+        ]  # (B, K, L); without a prompt in the middle of each
+        squared = ops.sum(ops.square(ops.einsum("bkl,klj->bkj", away, self.prompt_factors)), axis=-1)
+        log_shares = self.log_priors + is_told * (self.log_scales - squared / 2)
+        return log_shares, self.centres + ops.einsum("bkl,klm->bkm", away, self.slopes)
 
     def get_config(self):
         """The layer's arguments, so that a saved model can be loaded.
@@ -266,6 +259,32 @@ def regress_velocity(t, variance, noise_variance):
     noisy_variance = ops.square(1 - t) * variance + ops.square(t) * noise_variance
     covariance = t * noise_variance - (1 - t) * variance
     return covariance / noisy_variance, variance * noise_variance / noisy_variance
+
+
+def mixture_velocity(x, t, log_shares, means, axes, variances):
+    """The best guess of the velocity `noise - latents` of latents that are a mixture of Gaussians.
+
+    Args:
+        x: float `(B, M)`, noisy latents.
+        t: float `(B, 1)`, timesteps.
+        log_shares: float `(B, K)`, logarithms of the shares of K Gaussians, but for a constant.
+        means: float `(B, K, M)`, of each.
+        axes: float `(K, M, M)`, in the columns of each matrix the directions in which a Gaussian's numbers don't covary.
+        variances: float `(K, M)`, along these.
+
+    Returns:
+        float `(B, M)`, twice: the guess, and the variance of the velocity around it.
+    """
+    signal, noise = (1 - t)[..., None], t[..., None]
+    along = ops.einsum("bkm,kmj->bkj", x[:, None] - signal * means, axes)
+    noisy_variances = ops.square(signal) * variances + ops.square(noise)
+    log_likelihood = -ops.sum(ops.log(noisy_variances) + ops.square(along) / noisy_variances, axis=-1) / 2
+    share = ops.softmax(log_shares + log_likelihood)[..., None]  # how much each Gaussian has to do with x: (B, K, 1)
+    slope, spread = regress_velocity(noise, variances, 1.0)
+    velocities = ops.einsum("bkj,kmj->bkm", slope * along, axes) - means
+    velocity = ops.sum(share * velocities, axis=1)
+    spread = ops.einsum("bkj,kmj->bkm", spread, ops.square(axes)) + ops.square(velocities - velocity[:, None])
+    return velocity, ops.sum(share * spread, axis=1)
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")

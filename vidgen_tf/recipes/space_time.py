@@ -102,10 +102,11 @@ def fit_mixture(components, embeddings, num_clusters, seed=0):
     """
     described = embeddings.mean(axis=1)
     labels = min((kmeans2(described, num_clusters, minit="++", seed=seed + k) for k in range(3)), key=_spread(described))[1]
-    size = embeddings.shape[-1]
+    size, used = embeddings.shape[-1], np.unique(labels)
     found, residuals = [], []
     for k in range(num_clusters):
-        own = labels == k
+        own = labels == used[k % len(used)]  # where there are fewer clusters, some stand there several times
+        copies = len(range(k % len(used), num_clusters, len(used)))
         told = embeddings[own].reshape(-1, size)
         centre, covariance = told.mean(axis=0), np.cov(told.T) + 1e-3 * np.eye(size)
         inputs = np.concatenate([np.ones((own.sum(), 1)), described[own] - centre], axis=1)
@@ -113,9 +114,10 @@ def fit_mixture(components, embeddings, num_clusters, seed=0):
         residuals.append(components[own] - inputs @ solved)
         factor = np.linalg.inv(np.linalg.cholesky(covariance)).T
         scale = -np.linalg.slogdet(covariance)[1] / 2
-        found.append((solved[0], solved[1:], centre, factor, np.log(own.mean()), scale))
+        found.append((solved[0], solved[1:], centre, factor, np.log(own.mean() / copies), scale))
     pooled = np.cov(np.concatenate(residuals).T)
-    shrunk = [(1 - SHRINKAGE) * rows.T @ rows / len(rows) + SHRINKAGE * pooled for rows in residuals]
+    shares = [SHRINKAGE + (1 - SHRINKAGE) / len(rows) for rows in residuals]
+    shrunk = [(1 - share) * rows.T @ rows / len(rows) + share * pooled for share, rows in zip(shares, residuals)]
     variances, axes = np.linalg.eigh(np.stack(shrunk))
     names = ("centres", "slopes", "prompt_centres", "prompt_factors", "log_priors", "log_scales")
     mixture = {name: np.stack(parts) for name, parts in zip(names, zip(*found))}
