@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import nbformat
 from matplotlib.patches import FancyBboxPatch
 
+from vidgen_tf.coursebook.notebook import read, title_of
 from vidgen_tf.figures import style
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,15 +48,14 @@ def read_chapters(folder=ROOT / "notebooks"):
     """
     chapters = {}
     for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
-        number, first = path.stem[:2], nbformat.read(path, as_version=4).cells[0].source
-        title = re.search(r"^# \d+ · ([^:\n]+)", first, re.MULTILINE)[1].strip()
-        needs = re.search(r"\*\*You need first.*", first)
-        named = re.findall(r"\b[01]\d\b", needs[0]) if needs else []
-        named += [
-            str(n).zfill(2) for a, b in re.findall(r"(\d\d) to (\d\d)", needs[0] if needs else "") for n in range(int(a), int(b))
-        ]
+        notebook = read(path)
+        title = title_of(notebook, path).partition(":")[0]
+        needs = re.search(r"\*\*You need first.*|$", notebook.cells[0].source)[0]
+        ranges = re.findall(r"(\d\d) to (\d\d)", needs)
+        named = {*re.findall(r"\b[01]\d\b", needs), *(f"{n:02}" for a, b in ranges for n in range(int(a), int(b)))}
         title = re.sub("^(A|An|The) (.)", lambda match: match[2].upper(), title)
         title = title.replace(" to video and ", " and ")
+        number = path.stem[:2]
         chapters[number] = title, {other for other in named if other < number} - {"00"}
     return chapters
 
@@ -73,9 +72,7 @@ def direct_needs(chapters):
     before = {}
     for number, (_, needs) in sorted(chapters.items()):
         before[number] = needs.union(*(before[other] for other in needs))
-    return {
-        number: {n for n in needs if not any(n in before[other] for other in needs)} for number, (_, needs) in chapters.items()
-    }
+    return {number: needs.difference(*(before[other] for other in needs)) for number, (_, needs) in chapters.items()}
 
 
 def draw(chapters, path):
@@ -90,7 +87,7 @@ def draw(chapters, path):
     for number, needs in direct_needs(chapters).items():
         for other in needs:
             (x0, y0), (x1, y1) = centre[other], centre[number]
-            arrow = {"arrowstyle": "-|>", "color": "#8c8c8c", "shrinkA": 0, "shrinkB": 0, "linewidth": 1.3}
+            arrow = {"arrowstyle": "-|>", "color": style.ROLES["baseline"], "shrinkA": 0, "shrinkB": 0, "linewidth": 1.3}
             axes.annotate("", (x1, y1 + HEIGHT / 2 + 0.02), (x0, y0 - HEIGHT / 2), arrowprops=arrow, zorder=1)
     for number, (_, _, family, made) in PLACES.items():
         x, y = centre[number]
