@@ -1,24 +1,27 @@
-"""Text to video of drawn faces: prompts in, clips out, by tokens of space and time."""
+"""Text to video by tokens of space and time: prompts in, clips out."""
+
+import dataclasses
 
 import numpy as np
 
 from .. import subwords
+from ..datasets import DATASETS
 from ..errors import CourseError
 from ..files import progress
 from ..models.flow_matching import guided_velocity
 from ..models.patch_autoencoder import decode_clips
-from ..splits import is_held_out_hair
+from ..splits import is_held_out_hair, is_held_out_prompt
 from ..video import Clip
 from ..worlds.faces.states import sample_states
 from ..worlds.paraphrases import paraphrase
 from .video import load_autoencoder
 
 BATCH_SIZE = 64  # clips that are sampled together
-PROMPT_SEED = 930  # of faces that no data set has
-DRAWS_PER_PROMPT = 25  # one face in ten has hair that is held out, and not every caption names it
+PROMPT_SEED = 930  # of clips that no data set has
+DRAWS_PER_PROMPT = 25  # one clip in twenty shows what is held out, and not every caption of a face names its hair
 
 
-def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, **options):
+def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, *, world, **options):
     """Clips sampled with classifier-free guidance.
 
     Args:
@@ -27,6 +30,7 @@ def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, **option
         prompts: sequence of N str, English or Chinese.
         guidance_scale: float from 0 to 20.
         seed: non-negative int.
+        world: str, the world whose captions the model has learned.
         **options: of `LatentDiffusion.sample`: `num_inference_steps`, `solver`.
 
     Returns:
@@ -38,7 +42,7 @@ def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, **option
     """
     if isinstance(guidance_scale, dict):
         raise CourseError("Prompts of subword tokens are guided as a whole: give guidance_scale as a number.")
-    tokens, batches = subwords.encode(prompts, "faces"), []
+    tokens, batches = subwords.encode(prompts, world), []
     if not len(tokens):
         raise CourseError("There is no prompt: ask for at least one clip.")
     for first in progress(range(0, len(tokens), BATCH_SIZE), label="sampling", unit="batch", delay=2):
@@ -49,27 +53,35 @@ def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, **option
     return np.concatenate(batches)
 
 
-def face_prompts(count, held_out=False):
-    """Prompts about faces that are in no training, in forms that no training caption has, half of them in Chinese.
+def unseen_prompts(world, count, held_out=False):
+    """Prompts that are in no training, in forms that no training caption has, half of them in Chinese.
 
     Args:
+        world: str, "faces", "digits" or "shapes".
         count: int, how many.
-        held_out: whether each names a style and colour of hair that are held out of training together, or none does.
+        held_out: whether each names attributes that are held out of training together, or none does.
 
     Returns:
-        list of str; and a dict of int arrays `(count,)`, what they say, see `paraphrase`.
+        list of str; and a dict of int arrays `(count, ...)`, what they say, see `paraphrase`.
     """
-    states = sample_states(DRAWS_PER_PROMPT * count, PROMPT_SEED, 0, 1, 64)
-    english, chinese, said = paraphrase(states, "faces", seed=PROMPT_SEED, split="test")
-    chosen = is_held_out_hair(states) == held_out
-    if held_out:
-        chosen &= (said["hair_style"] >= 0) & (said["hair_colour"] >= 0)
+    states = _states(world, DRAWS_PER_PROMPT * count)
+    english, chinese, said = paraphrase(states, world, seed=PROMPT_SEED, split="test")
+    chosen = is_held_out_prompt(states, world) == held_out
+    if held_out and world == "faces":
+        chosen &= is_held_out_hair(said)  # not every caption names the hair
     rows = np.flatnonzero(chosen)[:count]
     prompts = [str((chinese if i % 2 else english)[row]) for i, row in enumerate(rows)]
     return prompts, {name: value[rows] for name, value in said.items()}
 
 
-def text_to_faces_samples(model, record, count, seed):
+def _states(world, count):
+    """States of clips that no data set has."""
+    if world == "faces":  # drawing them would take minutes
+        return sample_states(count, PROMPT_SEED, 0, 1, 64)
+    return dataclasses.replace(DATASETS[world], seed=PROMPT_SEED).make("test", 0, count).states
+
+
+def space_time_samples(model, record, count, seed):
     """Clips of a model of the zoo, for prompts in forms of tests.
 
     Args:
@@ -81,8 +93,7 @@ def text_to_faces_samples(model, record, count, seed):
     Returns:
         list of `Clip`, each with its prompt.
     """
-    prompts, _ = face_prompts(count)
-    autoencoder, sampling = load_autoencoder(record["uses"]["autoencoder"]), record["sampling"]
-    steps = {"num_inference_steps": sampling["num_inference_steps"]}
-    sampled = sample_prompts(model, autoencoder, prompts, sampling["guidance_scale"], seed, **steps)
+    prompts, _ = unseen_prompts(record["dataset"]["name"], count)
+    autoencoder = load_autoencoder(record["uses"]["autoencoder"])
+    sampled = sample_prompts(model, autoencoder, prompts, seed=seed, world=record["dataset"]["name"], **record["sampling"])
     return [Clip(frames, caption=prompt) for frames, prompt in zip(sampled, prompts)]
