@@ -27,6 +27,7 @@ from vidgen_tf.models import (
     latent_rnn,
     renderer,
     simvp,
+    space_time_dit,
     style,
     style_transfer,
     vae,
@@ -195,6 +196,10 @@ CONDITIONAL = conditional_dit.ConditionalDiffusionConfig(
     num_frames=4, latent_dim=3, hidden_dim=8, num_layers=1, num_heads=2, num_labels=5, num_attributes=2,
     image_size=8, image_channels=1, image_filters=(4, 4), has_grid=True
 )  # fmt: skip
+SPACE_TIME = space_time_dit.SpaceTimeConfig(
+    num_frames=2, latent_channels=3, hidden_dim=12, num_layers=1, num_heads=2, vocabulary_size=20, prompt_length=5,
+    text_dim=8, text_layers=1, num_components=4
+)  # fmt: skip
 CONDITIONS = {"labels": RNG.integers(0, 5, (4, 2)).astype("int32"), "image": floats(4, 8, 8, 1)}
 
 
@@ -220,6 +225,12 @@ CASES |= {
         lambda: conditional_dit.ConditionalDiffusion(CONDITIONAL),
         {"noisy": floats(4, 4, 3), "timesteps": np.abs(floats(4, 4))} | CONDITIONS,
         floats(4, 4, 3),
+        "mse",
+    ),
+    "space_time_diffusion": Case(
+        lambda: space_time_dit.SpaceTimeDiffusion(SPACE_TIME),
+        {"noisy": floats(4, 2, 12), "timesteps": np.abs(floats(4, 1)), "tokens": RNG.integers(0, 20, (4, 5)).astype("int32")},
+        floats(4, 2, 12),
         "mse",
     ),
     "style_transfer": style_transfer_case(),

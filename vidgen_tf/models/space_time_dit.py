@@ -133,7 +133,7 @@ class SpaceTimeBlock(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class GaussianPreconditioning(layers.Layer):
-    """The best guess of the velocity if every number of a clip were Gaussian around what the prompt lets expect.
+    """The best guess of the velocity if a clip's numbers were Gaussian around what its prompt lets expect.
 
     That guess is known in closed form, for a network to correct: one that predicts 0 already samples clips that are, on average,
     those of their prompts. What it has to learn is how a clip's numbers hang together.
@@ -169,10 +169,13 @@ class GaussianPreconditioning(layers.Layer):
             *unused_shapes: they follow.
         """
         size = int(np.prod(noisy_shape[1:]))
-        shapes = {"mean": (size,), "variance": (size,), "told_variance": (size,), "basis": (size, self.num_components)}
-        for name, shape in shapes.items():
-            start = "ones" if name.endswith("variance") else "zeros"
-            setattr(self, name, self.add_weight(shape=shape, initializer=start, trainable=False, name=name))
+
+        def add(name, start, *shape):
+            return self.add_weight(shape=shape, initializer=start, trainable=False, name=name)
+
+        self.mean, self.variance = add("mean", "zeros", size), add("variance", "ones", size)
+        self.told_variance = add("told_variance", "ones", size)
+        self.basis = add("basis", "zeros", size, self.num_components)
 
     def assign_clips(self, mean, variance, told_variance, basis):
         """Takes over what is known of clips.
@@ -182,18 +185,22 @@ class GaussianPreconditioning(layers.Layer):
             told_variance: float `(T * D,)`, around what prompts let expect.
             basis: float `(T * D, num_components)`, principal components, each times its standard deviation.
         """
-        for name, value in {"mean": mean, "variance": variance, "told_variance": told_variance, "basis": basis}.items():
-            getattr(self, name).assign(value)
+        self.mean.assign(mean)
+        self.basis.assign(basis)
+        self.variance.assign(variance)
+        self.told_variance.assign(told_variance)
 
     def call(self, noisy, t, components, is_told):
         shape = (-1, *noisy.shape[1:])
         x = ops.reshape(noisy, (-1, self.mean.shape[0])) - (1 - t) * self.mean
         expected = is_told * (components @ ops.transpose(self.basis))
-        slope, spread = regress_velocity(t, is_told * self.told_variance + (1 - is_told) * self.variance)
+        variance = is_told * self.told_variance + (1 - is_told) * self.variance
+        slope, spread = regress_velocity(t, variance)
         velocity = slope * (x - (1 - t) * expected) - expected - self.mean
         scaled = x / ops.sqrt(ops.square(1 - t) * self.variance + ops.square(t))
         inputs = ops.stack([scaled, expected / ops.sqrt(self.variance)], axis=-1)
-        return ops.reshape(inputs, (*shape, 2)), ops.reshape(velocity, shape), ops.reshape(ops.sqrt(spread), shape)
+        velocity, deviation = ops.reshape(velocity, shape), ops.reshape(ops.sqrt(spread), shape)
+        return ops.reshape(inputs, (*shape, 2)), velocity, deviation
 
     def get_config(self):
         """The layer's arguments, so that a saved model can be loaded.
