@@ -69,13 +69,15 @@ def load(path=PATH):
     return tokenizer, {world: frozenset(words) for world, words in content["words"].items()}
 
 
-def encode(prompts, world=None, length=PROMPT_LENGTH):
+def encode(prompts, world=None, length=PROMPT_LENGTH, path=PATH, is_strict=True):
     """Prompts as tokens.
 
     Args:
         prompts: sequence of N str, English or Chinese; "" is no prompt.
         world: str, the world whose captions must have the words; None for any.
         length: int, tokens of a row.
+        path: file (.json) of the vocabulary.
+        is_strict: whether unknown words and too many tokens are refused; else both are left out.
 
     Returns:
         int32 array `(N, length)`, from 1 to `VOCABULARY_SIZE`, and 0 after the last token.
@@ -83,17 +85,17 @@ def encode(prompts, world=None, length=PROMPT_LENGTH):
     Raises:
         CourseError: words that no caption has, or too many.
     """
-    tokenizer, words = load()
+    tokenizer, words = load(path)
     known = words[world] if world else frozenset().union(*words.values())
     ids = np.zeros((len(prompts), length), np.int32)
     for row, prompt in zip(ids, prompts):
-        if unknown := unknown_words(prompt, known):
+        if is_strict and (unknown := unknown_words(prompt, known)):
             raise CourseError(_unknown(prompt, unknown, known, world))
         tokens = tokenizer.encode(normalize(prompt)).ids
-        if len(tokens) > length:
+        if is_strict and len(tokens) > length:
             shown = excerpt(str(prompt))
             raise CourseError(f"'{shown}' has {len(tokens)} tokens, and a prompt at most {length}: say it in fewer words.")
-        row[: len(tokens)] = np.add(tokens, 1)
+        row[: len(tokens)] = np.add(tokens[:length], 1)
     return ids
 
 

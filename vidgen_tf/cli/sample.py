@@ -1,5 +1,7 @@
 """python -m vidgen_tf sample: clips of a model of the zoo, or of prompts."""
 
+from pathlib import Path
+
 from ..errors import CourseError
 from .arguments import check_output, count, filled, number, read_lines, save_clip, seed
 
@@ -22,7 +24,7 @@ def add_parser(commands):
     sample.add_argument(
         "--weights",
         type=filled,
-        help="instead of the shipped weights: a file that `train` made; of text-to-video, its folder if trained from scratch",
+        help="instead of the shipped weights: a file that `train` made; of text-to-video, the folder of --data or --from-scratch",
     )
     sample.add_argument("--prompt", help="of text-to-video, image-to-video and sketch-to-video: what to show, English or Chinese")
     sample.add_argument("--prompts", type=filled, metavar="FILE", help="of text-to-video: a text file with a prompt in each line")
@@ -76,8 +78,9 @@ def _from_prompts(options):
     prompts = [prompt for prompt in prompts for _ in range(options.n or 1)]
     from ..subwords import world_of_prompt
 
-    for prompt in prompts:
-        world_of_prompt(prompt)  # complains before Keras is there
+    if not (options.weights and (Path(options.weights) / "own-clips.json").is_file()):
+        for prompt in prompts:
+            world_of_prompt(prompt)  # complains before Keras is there
     from ..pipelines.text_to_video import text_to_video
 
     return text_to_video(prompts, options.seed, options.guidance_scale, options.weights)

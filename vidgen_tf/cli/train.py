@@ -1,11 +1,11 @@
 """python -m vidgen_tf train: a model of the zoo by its recipe, or text to video from nothing."""
 
 from ..errors import CourseError
-from .arguments import filled, whole
+from .arguments import filled, number, whole
 
 CLUSTERS = ("tf-config", "slurm", "kubernetes")
 MAX_WORKERS = 1024
-TRAINED, SCRATCH = "build/train", "build/from-scratch"
+TRAINED, SCRATCH, OWN = "build/train", "build/from-scratch", "build/own-clips"
 MAX_STEPS = 10_000_000
 
 
@@ -16,18 +16,25 @@ def add_parser(commands):
         commands: subparsers of argparse.
     """
     train = commands.add_parser("train", help="train a model of the zoo by its recipe", allow_abbrev=False)
-    train.add_argument("name", type=filled, help="a model's name, see `zoo list`; or text-to-video with --from-scratch")
+    train.add_argument("name", type=filled, help="a model's name, see `zoo list`; or text-to-video with --data or --from-scratch")
     train.add_argument("--budget", choices=("fast", "full"), help="training steps (default: full)")
     train.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     train.add_argument(
         "--output-dir",
         type=filled,
-        help=f"where weights, record and checkpoint go (default: {TRAINED}; {SCRATCH} if from scratch)",
+        help=f"where weights, record and checkpoint go (default: {TRAINED}; {SCRATCH} if from scratch; {OWN} of --data)",
     )
     train.add_argument("--release", action="store_true", help="put the result into the zoo, with its provenance")
     group = train.add_mutually_exclusive_group()
     group.add_argument("--workers", type=whole(1, MAX_WORKERS), help="processes on this machine, each on its share of a batch")
     group.add_argument("--cluster", choices=CLUSTERS, help="be one worker of several: who they are is in the environment")
+    train.add_argument(
+        "--data",
+        type=filled,
+        metavar="FOLDER",
+        help="of text-to-video: your own videos with captions (.txt, .csv, .tar)",
+    )
+    train.add_argument("--fps", type=number(0.01, 1000), help="of --data: frames per second of the clips (default: 8)")
     train.add_argument("--from-scratch", action="store_true", help="of text-to-video: train its autoencoder as well")
     train.add_argument("--dataset", choices=("digits", "shapes"), help="from scratch (default: digits)")
     train.add_argument(
@@ -40,6 +47,10 @@ def add_parser(commands):
 
 
 def _train(options):
+    if options.data:
+        return _train_own(options)
+    if options.fps:
+        raise CourseError("--fps is for your own videos: give their folder with --data.")
     if options.from_scratch:
         if options.workers or options.cluster:
             raise CourseError("--workers and --cluster are for recipes, not for --from-scratch.")
@@ -75,6 +86,27 @@ def _launch(options, folder):
     arguments = ["train", options.name, "--budget", options.budget or "full", "--output-dir", str(folder)]
     flags = [f"--{flag}" for flag in ("resume", "release") if getattr(options, flag)]
     launch([*arguments, *flags, "--cluster", "tf-config"], options.workers, folder)
+
+
+def _train_own(options):
+    """Text to video of a folder of captioned videos."""
+    if options.name != "text-to-video":
+        raise CourseError(f"Only text-to-video is trained on --data, not {options.name}.")
+    others = {"--workers": options.workers, "--cluster": options.cluster, "--from-scratch": options.from_scratch}
+    others |= {"--dataset": options.dataset, "--autoencoder-steps": options.autoencoder_steps, "--steps": options.steps}
+    if given := [name for name, value in ({"--release": options.release} | others).items() if value]:
+        raise CourseError(f"{', '.join(given)}: not with --data. Choose --budget fast or full.")
+    from ..recipes import own_clips
+
+    folder = options.output_dir or OWN
+    scores = own_clips.train(options.data, folder, options.budget or "full", options.resume, options.fps or 8)
+    print(f"trained on {scores['num_clips']} clips of {scores['num_videos']} videos, a tenth of which were kept apart")
+    print(f"loss {scores['loss']:.3f}; of the clips kept apart {scores['validation_loss']:.3f}")
+    print(f"copies of training clips among the samples: {scores['memorized_share']:.0%}")
+    if scores["validation_loss"] > 1.15 * scores["loss"] or scores["memorized_share"] > 0.1:
+        print("It knows its clips by heart: more videos help most, then fewer steps (--budget fast).")
+    print(f"wrote {folder}, with samples.webp for captions kept apart; sample with your own prompts:")
+    print(f"python -m vidgen_tf sample text-to-video --weights {folder} --prompt ...")
 
 
 def _train_from_scratch(options):

@@ -21,7 +21,18 @@ PROMPT_SEED = 930  # of clips that no data set has
 DRAWS_PER_PROMPT = 25  # one clip in twenty shows what is held out, and not every caption of a face names its hair
 
 
-def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, *, world, **options):
+def sample_prompts(
+    model,
+    autoencoder,
+    prompts,
+    guidance_scale,
+    seed=0,
+    *,
+    world=None,
+    vocabulary=subwords.PATH,
+    is_strict=True,
+    **options,
+):
     """Clips sampled with classifier-free guidance.
 
     Args:
@@ -30,7 +41,9 @@ def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, *, world
         prompts: sequence of N str, English or Chinese.
         guidance_scale: float from 0 to 20.
         seed: non-negative int.
-        world: str, the world whose captions the model has learned.
+        world: str, the world whose captions the model has learned; None for all captions of the vocabulary.
+        vocabulary: str or Path, file of the vocabulary, see `subwords.train`.
+        is_strict: see `subwords.encode`.
         **options: of `LatentDiffusion.sample`: `num_inference_steps`, `solver`.
 
     Returns:
@@ -42,7 +55,7 @@ def sample_prompts(model, autoencoder, prompts, guidance_scale, seed=0, *, world
     """
     if isinstance(guidance_scale, dict):
         raise CourseError("Prompts of subword tokens are guided as a whole: give guidance_scale as a number.")
-    tokens, batches = subwords.encode(prompts, world), []
+    tokens, batches = subwords.encode(prompts, world, path=vocabulary, is_strict=is_strict), []
     if not len(tokens):
         raise CourseError("There is no prompt: ask for at least one clip.")
     for first in progress(range(0, len(tokens), BATCH_SIZE), label="sampling", unit="batch", delay=2):

@@ -16,6 +16,7 @@ from ..subwords import world_of_prompt
 from ..tokenizer import count_phrases, swap_phrases, tokenize
 from ..video import Clip
 from ..zoo.weights import read_weights
+from .own_clips import is_own, own_text_to_video
 from .scene_layers import sample_scene_layers
 from .space_time import sample_prompts
 from .video import BATCH_SIZE, load_autoencoder
@@ -31,8 +32,8 @@ def text_to_video(prompts, seed=0, guidance_scale=None, folder=None, **options):
         prompts: sequence of str, English or Chinese.
         seed: non-negative int.
         guidance_scale: see `guided_velocity`, float from 0 to 20 or a dict of these; None for that of the model's record.
-        folder: str or Path, where `experiments.text_to_video.train_from_scratch` has put a model, of digits or shapes; None for
-            the zoo.
+        folder: str or Path, where `recipes.own_clips.train` has put a model, or `experiments.text_to_video.train_from_scratch`,
+            of digits or shapes; None for the zoo.
         **options: of `LatentDiffusion.sample`: `num_inference_steps`, `solver`.
 
     Returns:
@@ -44,6 +45,8 @@ def text_to_video(prompts, seed=0, guidance_scale=None, folder=None, **options):
     """
     if isinstance(prompts, str) or not len(prompts):
         raise CourseError("text_to_video takes a list with at least one prompt: ['a red circle falls and bounces'].")
+    if is_own(folder):
+        return own_text_to_video(folder, prompts, seed, guidance_scale, **options)
     names = [world_of_prompt(prompt) for prompt in prompts]
     tokenize([prompt for prompt, name in zip(prompts, names) if name != "faces"])  # complains before models are read
     if guidance_scale is not None:

@@ -1,0 +1,149 @@
+"""Text to video of your own captioned clips: autoencoder, vocabulary, text encoder and transformer, all from nothing."""
+
+import keras
+import numpy as np
+
+from .. import subwords
+from ..errors import CourseError
+from ..evaluation.copies import copy_distances
+from ..evaluation.measurements import memorization_scores
+from ..files import check_writable, progress
+from ..models.flow_matching import FlowMatching
+from ..models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig, encode_clips
+from ..models.space_time_dit import SpaceTimeConfig, SpaceTimeDiffusion
+from ..pipelines.own_clips import VOCABULARY, own_text_to_video, save
+from ..video import grid
+from ..worlds import captioned
+from .space_time import CAPTIONS_PER_CLIP, fit_captioned, fit_prompts
+
+MIN_CLIPS = 20
+STEPS = {"fast": (200, 400), "full": (1500, 5000)}  # of the text encoder, and of the transformer
+VALIDATION_SHARE = 0.1  # of the videos
+BATCH_SIZE = 32
+SAMPLING = {"guidance_scale": 2.0, "num_inference_steps": 20}
+NUM_SHOWN = 12  # clips of the picture of samples
+NUM_COMPARED = 64  # clips whose losses are compared
+
+
+def train(data, folder, budget="full", resume=False, fps=8, seed=0):
+    """Trains text to video on a folder of captioned videos, and says how far it only knows these by heart.
+
+    Args:
+        data: str or Path of the videos, see `worlds.captioned`.
+        folder: where the models, the vocabulary, the record, a picture of samples and the checkpoint go.
+        budget: "fast" or "full".
+        resume: go on from the checkpoint there; otherwise it is removed first.
+        fps: frames per second of the clips.
+        seed: non-negative int.
+
+    Returns:
+        dict of float: "num_clips", "num_videos"; "loss" and "validation_loss" of the flow, on clips of training and of videos
+        kept apart; "memorized_share" of the samples for captions of the latter, copies of training clips.
+
+    Raises:
+        CourseError: no captioned videos, fewer than `MIN_CLIPS` clips, a folder that can't be written to, a damaged checkpoint.
+    """
+    folder = check_writable(folder)
+    checkpoint = folder / "checkpoint.npz"
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    clips, captions = captioned.load(data, unpacked=folder / "unpacked", fps=fps)
+    if len(clips) < MIN_CLIPS:
+        raise CourseError(f"{data} gives {len(clips)} clips with captions, and at least {MIN_CLIPS} are needed: add videos.")
+    held_out = kept_apart(clips.states["file"], seed)
+    keras.utils.set_random_seed(seed)
+    told = [captions[i] for i in np.flatnonzero(~held_out)]
+    subwords.train({"own": [text for each in told for text in each]}, folder / VOCABULARY)
+    model, autoencoder, examples = build(clips, captions, held_out, folder / VOCABULARY, seed)
+    learned, other = ({name: value[rows] for name, value in examples.items()} for rows in (~held_out, held_out))
+    text_steps, steps = STEPS[budget]
+    fit_prompts(model, learned, text_steps, seed=seed)
+    batch_size = min(BATCH_SIZE, len(learned["latents"]))
+    fit_captioned(model, learned, steps, batch_size, seed, learning_rate=3e-3, checkpoint=checkpoint, log_interval=100)
+    scores = {"num_clips": len(clips), "num_videos": len({*clips.states["file"]})} | compare_losses(model, learned, other)
+    save(folder, {"autoencoder": autoencoder, "model": model}, {"fps": fps, "sampling": SAMPLING, "scores": scores})
+    return scores | show_samples(folder, clips, captions, held_out, seed)
+
+
+def kept_apart(videos, seed):
+    """Which clips are kept apart from the training: those of one video in ten, as clips of one video are much alike.
+
+    Args:
+        videos: str array `(N,)`, the video of each clip.
+        seed: non-negative int.
+
+    Returns:
+        bool array `(N,)`, some True and some False where there are two videos or more; else all False but the last tenth.
+    """
+    names = np.unique(videos)
+    if len(names) == 1:
+        return np.arange(len(videos)) >= len(videos) - max(1, round(VALIDATION_SHARE * len(videos)))
+    chosen = np.random.default_rng(seed).permutation(names)[: max(1, round(VALIDATION_SHARE * len(names)))]
+    return np.isin(videos, chosen)
+
+
+def build(clips, captions, held_out, vocabulary, seed=0):
+    """A fitted autoencoder, a new model, and what they learn from; with few clips they have fewer numbers.
+
+    Args:
+        clips: `LabelledClips`.
+        captions: list of N lists of str.
+        held_out: bool array `(N,)`, see `kept_apart`.
+        vocabulary: Path, see `subwords.train`.
+        seed: non-negative int.
+
+    Returns:
+        `SpaceTimeDiffusion`, `PatchAutoencoder`, and a dict of "latents" and "tokens" of all clips, see `training_set`.
+    """
+    frames, count = clips.frames, int(np.sum(~held_out))
+    autoencoder = PatchAutoencoder(PatchAutoencoderConfig(latent_channels=min(256, 2 * count)))
+    autoencoder.fit_components(frames[~held_out], seed)
+    told = [[each[k % len(each)] for k in range(CAPTIONS_PER_CLIP)] for each in captions]
+    tokens = np.stack([subwords.encode(column, path=vocabulary, is_strict=False) for column in zip(*told)], axis=1)
+    config = SpaceTimeConfig(
+        grid_size=autoencoder.config.grid_size,
+        latent_channels=autoencoder.config.latent_channels,
+        vocabulary_size=subwords.VOCABULARY_SIZE,
+        num_components=min(256, count // 2),
+    )
+    return SpaceTimeDiffusion(config), autoencoder, {"latents": encode_clips(autoencoder, frames), "tokens": tokens}
+
+
+def compare_losses(model, learned, other):
+    """The loss of the flow on clips that were learned from, and on others, with the same noise.
+
+    Args:
+        model: trained `SpaceTimeDiffusion`.
+        learned, other: dicts of "latents" and "tokens".
+
+    Returns:
+        dict of float, "loss" and "validation_loss".
+    """
+    losses = {}
+    for name, examples in {"loss": learned, "validation_loss": other}.items():
+        rows = np.resize(np.arange(len(examples["latents"])), NUM_COMPARED)  # few clips several times: the noise differs
+        batch = {"latents": examples["latents"][rows], "tokens": examples["tokens"][rows, 0]}
+        trainer = FlowMatching(model)
+        trainer.compile()
+        losses[name] = float(trainer.evaluate(batch, batch_size=NUM_COMPARED, verbose=0))
+    return losses
+
+
+def show_samples(folder, clips, captions, held_out, seed=0):
+    """Samples for captions of clips that were kept apart: a picture of them, and how many are copies of training clips.
+
+    Args:
+        folder: Path of the trained model.
+        clips, captions, held_out: as for `build`.
+        seed: non-negative int.
+
+    Returns:
+        dict of float, "memorized_share".
+    """
+    rows = np.resize(np.flatnonzero(held_out), max(NUM_SHOWN, int(held_out.sum())))[:NUM_COMPARED]
+    samples = own_text_to_video(folder, [captions[i][0] for i in rows], seed, is_strict=False)
+    grid(samples[:NUM_SHOWN]).save(folder / "samples.webp")
+    training = [clips.frames[~held_out]]
+    made, real = np.stack([clip.frames for clip in samples]), clips.frames[held_out]
+    distances = [copy_distances(frames, progress(training, label="searching copies", unit="block")) for frames in (made, real)]
+    return {"memorized_share": memorization_scores(*distances)["memorized_share"].value}
