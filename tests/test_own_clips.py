@@ -82,18 +82,24 @@ def test_tar_files_of_webdataset_are_unpacked_and_lead_nowhere_else(tmp_path):
     data.mkdir()
     clip_of("blue", np.random.default_rng(1)).save(gif)
     content = gif.read_bytes()
-    members = {"000.gif": content, "000.txt": b"blue", "../../001.gif": content, "../../001.json": b'{"caption": "also blue"}'}
-    write_tar(data / "a.tar", members | {"run.sh": b"echo"})
+    members = {
+        "000.gif": content,
+        "000.txt": b"blue",
+        "../../001.gif": content,
+        "../../001.json": b'{"caption": ["also", "blue"]}',
+    }
+    members |= {"run.sh": b"echo", "./002.video.gif": content, "./002.caption.txt": b"third", "002.json": b'{"width": 64}'}
+    write_tar(data / "a.tar", members)
     clips, captions = captioned.load(data, unpacked=tmp_path / "out")
-    assert sorted(captions) == [["also blue"], ["blue"]] and len(clips) == 2
+    assert sorted(captions) == [["also", "blue"], ["blue"], ["third"]] and len(clips) == 3
+    assert captioned.load(data, unpacked=tmp_path / "out")[1] == captions  # unpacked already
     assert not (tmp_path / "001.gif").exists() and not list(tmp_path.rglob("run.sh"))
     whole = (data / "a.tar").read_bytes()
     header = 512 + -(-len(content) // 512) * 512  # where that of the second member begins
     for length in (700, header + 100, header + 600):
         (data / "a.tar").write_bytes(whole[:length])
-        assert len(captioned.load(data, unpacked=tmp_path / "out")[0]) == 2  # unpacked already
-        with pytest.raises(CourseError, match=r"a\.tar is damaged or cut short"):
-            captioned.load(data, unpacked=tmp_path / f"out{length}")
+        with pytest.raises(CourseError, match=r"a\.tar is damaged, cut short"):
+            captioned.load(data, unpacked=tmp_path / "out")
 
 
 def test_what_has_no_caption_or_no_video_is_told(tmp_path, folder):
@@ -122,8 +128,63 @@ def test_whole_videos_are_kept_apart():
     videos = np.repeat([f"{i}.mp4" for i in range(20)], 3)
     held_out = own_clips.kept_apart(videos, seed=1)
     assert held_out.sum() == 6 and all(len({*held_out[videos == name]}) == 1 for name in videos)
+    unequal = np.repeat(["long.mp4", "a.mp4", "b.mp4"], [40, 5, 5])
+    for seed in range(5):
+        held_out = own_clips.kept_apart(unequal, seed)
+        assert held_out.sum() == 5 and not held_out[:40].any()
     assert not np.array_equal(held_out, own_clips.kept_apart(videos, seed=2))
     assert own_clips.kept_apart(np.array(["one.mp4"] * 30), seed=0).tolist() == [False] * 27 + [True] * 3
+
+
+def test_another_tar_file_of_the_same_name_is_unpacked_anew(tmp_path):
+    gif = tmp_path / "x.gif"
+    clip_of("blue", np.random.default_rng(1)).save(gif)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        write_tar(tmp_path / name / "a.tar", {f"{name}.gif": gif.read_bytes(), f"{name}.txt": name.encode()})
+        assert captioned.load(tmp_path / name, unpacked=tmp_path / "out")[1] == [[name]]
+
+
+def test_one_root_without_clips_is_passed_over_with_a_note(folder, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "preview.png").write_bytes(b"no picture")
+    write_tar(data / "a.tar", {path.name: path.read_bytes() for path in folder.glob("red0.*")})
+    with pytest.warns(UserWarning, match="Skipped"):
+        assert len(captioned.load(data, unpacked=tmp_path / "out")[0]) == 1
+
+
+def test_results_inside_of_the_data_are_refused(folder):
+    with pytest.raises(CourseError, match="let the results go elsewhere"):
+        captioned.load(folder, unpacked=folder / "out" / "unpacked")
+
+
+def test_a_checkpoint_of_other_clips_is_refused_and_left_alone(folder, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(own_clips, "build", stop)
+    with pytest.raises(KeyboardInterrupt):
+        own_clips.train(folder, tmp_path, "fast")
+    (tmp_path / "checkpoint.npz").write_bytes(b"a checkpoint")
+    with pytest.raises(KeyboardInterrupt):  # of the same clips and settings: it goes on
+        own_clips.train(folder, tmp_path, "fast", resume=True)
+    for options in ({"budget": "full"}, {"seed": 1}):
+        with pytest.raises(CourseError, match=r"checkpoint\.npz is of other clips, captions or settings"):
+            own_clips.train(folder, tmp_path, **{"budget": "fast"} | options, resume=True)
+    with pytest.raises(CourseError, match="There is no folder"):
+        own_clips.train(tmp_path / "typo", tmp_path)
+    assert (tmp_path / "checkpoint.npz").read_bytes() == b"a checkpoint"
+
+
+def test_more_letters_than_tokens_are_all_in_the_vocabulary(tmp_path):
+    letters = [chr(0x4E00 + i) for i in range(700)]
+    subwords.train({"own": ["".join(letters[i : i + 7]) for i in range(0, 700, 7)]}, tmp_path / VOCABULARY)
+    assert subwords.load(tmp_path / VOCABULARY)[0].get_vocab_size() >= 700
+    ids = subwords.encode([letters[699]], path=tmp_path / VOCABULARY)
+    assert ids.max() > subwords.VOCABULARY_SIZE
+    subwords.train({"own": ["a"]}, tmp_path / VOCABULARY)  # is read anew, not remembered
+    assert subwords.encode(["a"], path=tmp_path / VOCABULARY).max() == 1
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +204,8 @@ def trained(folder, tmp_path_factory):
 @pytest.mark.slow
 def test_a_folder_becomes_a_model_that_does_what_prompts_say(trained):
     out, scores = trained
-    assert scores["num_clips"] == scores["num_videos"] == 24 and 0 < scores["loss"] and 0 < scores["validation_loss"]
+    assert (scores["num_clips"], scores["num_kept_apart"]) == (22, 2) and "memorized_share" not in scores
+    assert np.isfinite(scores["loss"]) and np.isfinite(scores["validation_loss"])
     assert is_own(out) and len(Clip.load(out / "samples.webp")) == 16
     prompts = ["a red square drifts", "the square is blue"] * 4
     clips = text_to_video(prompts, folder=out)
@@ -179,7 +241,7 @@ def test_captions_of_training_may_be_long_and_have_words_of_their_own(tmp_path):
     (["train", "dcgan-faces", "--data", "x"], "Only text-to-video is trained on --data"),
     (["train", "text-to-video", "--data", "x", "--steps", "100"], "--steps: not with --data"),
     (["train", "text-to-video", "--fps", "8"], "--fps is for your own videos"),
-    (["train", "text-to-video", "--data", "nowhere"], "There is no folder nowhere"),
+    (["train", "text-to-video", "--data", "nowhere"], "nowhere: give one that holds videos"),
 ])  # fmt: skip
 def test_what_does_not_go_with_data_is_refused(arguments, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -38,7 +38,7 @@ def train(captions, path=PATH, vocabulary_size=VOCABULARY_SIZE):
     Args:
         captions: dict from the name of a world to its captions, a sequence of str.
         path: file (.json) to write.
-        vocabulary_size: int, tokens at most.
+        vocabulary_size: int, tokens at most, unless the captions have more different letters.
 
     References:
         Sennrich, Haddow and Birch, 2016, "Neural machine translation of rare words with subword units".
@@ -52,6 +52,7 @@ def train(captions, path=PATH, vocabulary_size=VOCABULARY_SIZE):
     with atomic_path(path) as part:
         content = {"words": known, "tokenizer": json.loads(tokenizer.to_str())}
         Path(part).write_text(json.dumps(content, ensure_ascii=False, indent=0), encoding="utf-8")
+    load.cache_clear()
 
 
 @functools.cache
@@ -77,7 +78,8 @@ def encode(prompts, world=None, length=PROMPT_LENGTH, path=PATH, is_strict=True)
         world: str, the world whose captions must have the words; None for any.
         length: int, tokens of a row.
         path: file (.json) of the vocabulary.
-        is_strict: whether unknown words and too many tokens are refused; else both are left out.
+        is_strict: whether unknown words and too many tokens are refused; else such words are taken for what their parts say,
+            letters that no caption has are left out, and so is all beyond the length.
 
     Returns:
         int32 array `(N, length)`, from 1 to `VOCABULARY_SIZE`, and 0 after the last token.

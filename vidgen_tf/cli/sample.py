@@ -78,6 +78,8 @@ def _from_prompts(options):
     prompts = [prompt for prompt in prompts for _ in range(options.n or 1)]
     from ..subwords import world_of_prompt
 
+    if options.weights and not Path(options.weights).exists():
+        raise CourseError(f"There is no {options.weights}: give the folder into which text-to-video was trained.")
     if not (options.weights and (Path(options.weights) / "own-clips.json").is_file()):
         for prompt in prompts:
             world_of_prompt(prompt)  # complains before Keras is there

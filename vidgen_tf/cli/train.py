@@ -7,6 +7,7 @@ CLUSTERS = ("tf-config", "slurm", "kubernetes")
 MAX_WORKERS = 1024
 TRAINED, SCRATCH, OWN = "build/train", "build/from-scratch", "build/own-clips"
 MAX_STEPS = 10_000_000
+OVERFITTED = 1.15  # times as large as that of training is the loss of clips kept apart
 
 
 def add_parser(commands):
@@ -94,17 +95,18 @@ def _train_own(options):
         raise CourseError(f"Only text-to-video is trained on --data, not {options.name}.")
     others = {"--workers": options.workers, "--cluster": options.cluster, "--from-scratch": options.from_scratch}
     others |= {"--dataset": options.dataset, "--autoencoder-steps": options.autoencoder_steps, "--steps": options.steps}
-    if given := [name for name, value in ({"--release": options.release} | others).items() if value]:
+    if given := [name for name, value in ({"--release": options.release} | others).items() if value not in (None, False)]:
         raise CourseError(f"{', '.join(given)}: not with --data. Choose --budget fast or full.")
     from ..recipes import own_clips
 
     folder = options.output_dir or OWN
     scores = own_clips.train(options.data, folder, options.budget or "full", options.resume, options.fps or 8)
-    print(f"trained on {scores['num_clips']} clips of {scores['num_videos']} videos, a tenth of which were kept apart")
-    print(f"loss {scores['loss']:.3f}; of the clips kept apart {scores['validation_loss']:.3f}")
-    print(f"copies of training clips among the samples: {scores['memorized_share']:.0%}")
-    if scores["validation_loss"] > 1.15 * scores["loss"] or scores["memorized_share"] > 0.1:
-        print("It knows its clips by heart: more videos help most, then fewer steps (--budget fast).")
+    print(f"trained on {scores['num_clips']} clips: loss {scores['loss']:.3f}")
+    print(f"kept apart {scores['num_kept_apart']} clips: loss {scores['validation_loss']:.3f}")
+    share = scores.get("memorized_share")
+    print("too few clips are kept apart to tell copies" if share is None else f"copies of training clips: {share:.0%} of samples")
+    if scores["validation_loss"] > OVERFITTED * scores["loss"] or (share or 0) > 0.1:
+        print("It knows its clips better than others of their kind: more videos help most, then fewer steps (--budget fast).")
     print(f"wrote {folder}, with samples.webp for captions kept apart; sample with your own prompts:")
     print(f"python -m vidgen_tf sample text-to-video --weights {folder} --prompt ...")
 

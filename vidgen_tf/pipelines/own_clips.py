@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from .. import subwords
 from ..errors import CourseError
 from ..files import atomic_path
 from ..models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
@@ -60,8 +61,9 @@ def load(folder):
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         configs = {role: config(**record[role]) for role, (_, config) in CLASSES.items()}
+        subwords.load(folder / VOCABULARY), record["sampling"], record["fps"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CourseError(f"{folder / RECORD} is missing or damaged: {_train(folder)}") from error
+        raise CourseError(f"{RECORD} or {VOCABULARY} in {folder} is missing or damaged: {_train(folder)}") from error
     for role, (build, _) in CLASSES.items():
         models[role], path = build(configs[role]), folder / WEIGHTS[role]
         if not path.is_file():

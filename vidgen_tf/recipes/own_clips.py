@@ -1,5 +1,8 @@
 """Text to video of your own captioned clips: autoencoder, vocabulary, text encoder and transformer, all from nothing."""
 
+import hashlib
+import json
+
 import keras
 import numpy as np
 
@@ -7,22 +10,23 @@ from .. import subwords
 from ..errors import CourseError
 from ..evaluation.copies import copy_distances
 from ..evaluation.measurements import memorization_scores
-from ..files import check_writable, progress
+from ..files import atomic_path, check_writable
 from ..models.flow_matching import FlowMatching
-from ..models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig, encode_clips
+from ..models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig, decode_clips, encode_clips
 from ..models.space_time_dit import SpaceTimeConfig, SpaceTimeDiffusion
-from ..pipelines.own_clips import VOCABULARY, own_text_to_video, save
+from ..pipelines.own_clips import RECORD, VOCABULARY, own_text_to_video, save
 from ..video import grid
 from ..worlds import captioned
 from .space_time import CAPTIONS_PER_CLIP, fit_captioned, fit_prompts
 
 MIN_CLIPS = 20
 STEPS = {"fast": (200, 400), "full": (1500, 5000)}  # of the text encoder, and of the transformer
-VALIDATION_SHARE = 0.1  # of the videos
+VALIDATION_SHARE = 0.1  # of the clips
 BATCH_SIZE = 32
 SAMPLING = {"guidance_scale": 2.0, "num_inference_steps": 20}
 NUM_SHOWN = 12  # clips of the picture of samples
-NUM_COMPARED = 64  # clips whose losses are compared
+NUM_COMPARED = 64  # clips whose losses are compared, and samples among which copies are looked for
+MIN_SEARCHED = 50  # clips kept apart, without which nobody can tell a copy from a likeness
 
 
 def train(data, folder, budget="full", resume=False, fps=8, seed=0):
@@ -37,19 +41,19 @@ def train(data, folder, budget="full", resume=False, fps=8, seed=0):
         seed: non-negative int.
 
     Returns:
-        dict of float: "num_clips", "num_videos"; "loss" and "validation_loss" of the flow, on clips of training and of videos
-        kept apart; "memorized_share" of the samples for captions of the latter, copies of training clips.
+        dict of float: "num_clips" of training and "num_kept_apart"; "loss" and "validation_loss" of the flow, on either; where
+        `MIN_SEARCHED` clips are kept apart "memorized_share", copies of training clips among samples for their captions.
 
     Raises:
-        CourseError: no captioned videos, fewer than `MIN_CLIPS` clips, a folder that can't be written to, a damaged checkpoint.
+        CourseError: no captioned videos, fewer than `MIN_CLIPS` clips, a folder that can't be written to, a damaged checkpoint or
+            one of other clips.
     """
     folder = check_writable(folder)
-    checkpoint = folder / "checkpoint.npz"
-    if not resume:
-        checkpoint.unlink(missing_ok=True)
     clips, captions = captioned.load(data, unpacked=folder / "unpacked", fps=fps)
     if len(clips) < MIN_CLIPS:
         raise CourseError(f"{data} gives {len(clips)} clips with captions, and at least {MIN_CLIPS} are needed: add videos.")
+    checkpoint = _checkpoint(folder, (clips, captions, budget, fps, seed), resume)
+    (folder / RECORD).unlink(missing_ok=True)  # what stands there is replaced part by part
     held_out = kept_apart(clips.states["file"], seed)
     keras.utils.set_random_seed(seed)
     told = [captions[i] for i in np.flatnonzero(~held_out)]
@@ -60,26 +64,44 @@ def train(data, folder, budget="full", resume=False, fps=8, seed=0):
     fit_prompts(model, learned, text_steps, seed=seed)
     batch_size = min(BATCH_SIZE, len(learned["latents"]))
     fit_captioned(model, learned, steps, batch_size, seed, learning_rate=3e-3, checkpoint=checkpoint, log_interval=100)
-    scores = {"num_clips": len(clips), "num_videos": len({*clips.states["file"]})} | compare_losses(model, learned, other)
+    scores = {"num_clips": int(np.sum(~held_out)), "num_kept_apart": int(held_out.sum())}
+    scores |= compare_losses(model, learned, other, seed)
     save(folder, {"autoencoder": autoencoder, "model": model}, {"fps": fps, "sampling": SAMPLING, "scores": scores})
-    return scores | show_samples(folder, clips, captions, held_out, seed)
+    return scores | show_samples(folder, autoencoder, clips, captions, held_out, seed)
+
+
+def _checkpoint(folder, settings, resume):
+    """The file of the checkpoint, once it is sure that it is one of these clips and settings."""
+    clips, captions, *others = settings
+    digest = hashlib.sha256(json.dumps([clips.states["file"].tolist(), captions, *others]).encode())
+    digest.update(np.ascontiguousarray(clips.frames))
+    path, sign = folder / "checkpoint.npz", folder / "checkpoint.sha256"
+    if resume and path.is_file() and (not sign.is_file() or sign.read_text() != digest.hexdigest()):
+        raise CourseError(f"{path} is of other clips, captions or settings: leave out --resume to begin anew.")
+    if not resume:
+        path.unlink(missing_ok=True)
+    with atomic_path(sign) as temporary:
+        temporary.write_text(digest.hexdigest())
+    return path
 
 
 def kept_apart(videos, seed):
-    """Which clips are kept apart from the training: those of one video in ten, as clips of one video are much alike.
+    """Which clips are kept apart from the training: a tenth, and whole videos, as clips of one video are much alike.
 
     Args:
         videos: str array `(N,)`, the video of each clip.
         seed: non-negative int.
 
     Returns:
-        bool array `(N,)`, some True and some False where there are two videos or more; else all False but the last tenth.
+        bool array `(N,)`; of a single video, or where each is longer than a tenth of all, True for the last tenth of the clips.
     """
-    names = np.unique(videos)
-    if len(names) == 1:
-        return np.arange(len(videos)) >= len(videos) - max(1, round(VALIDATION_SHARE * len(videos)))
-    chosen = np.random.default_rng(seed).permutation(names)[: max(1, round(VALIDATION_SHARE * len(names)))]
-    return np.isin(videos, chosen)
+    wanted, chosen = max(1, round(VALIDATION_SHARE * len(videos))), []
+    names, counts = np.unique(videos, return_counts=True)
+    for i in np.random.default_rng(seed).permutation(len(names)):
+        if counts[i] <= wanted:
+            chosen.append(names[i])
+            wanted -= counts[i]
+    return np.isin(videos, chosen) if chosen else np.arange(len(videos)) >= len(videos) - wanted
 
 
 def build(clips, captions, held_out, vocabulary, seed=0):
@@ -103,25 +125,27 @@ def build(clips, captions, held_out, vocabulary, seed=0):
     config = SpaceTimeConfig(
         grid_size=autoencoder.config.grid_size,
         latent_channels=autoencoder.config.latent_channels,
-        vocabulary_size=subwords.VOCABULARY_SIZE,
+        vocabulary_size=max(subwords.VOCABULARY_SIZE, subwords.load(vocabulary)[0].get_vocab_size()),
         num_components=min(256, count // 2),
     )
     return SpaceTimeDiffusion(config), autoencoder, {"latents": encode_clips(autoencoder, frames), "tokens": tokens}
 
 
-def compare_losses(model, learned, other):
+def compare_losses(model, learned, other, seed=0):
     """The loss of the flow on clips that were learned from, and on others, with the same noise.
 
     Args:
         model: trained `SpaceTimeDiffusion`.
         learned, other: dicts of "latents" and "tokens".
+        seed: non-negative int, of the choice of clips.
 
     Returns:
         dict of float, "loss" and "validation_loss".
     """
-    losses = {}
+    losses, rng = {}, np.random.default_rng(seed)
     for name, examples in {"loss": learned, "validation_loss": other}.items():
-        rows = np.resize(np.arange(len(examples["latents"])), NUM_COMPARED)  # few clips several times: the noise differs
+        order = rng.permutation(len(examples["latents"]))
+        rows = np.resize(order, NUM_COMPARED)  # few clips several times: the noise differs
         batch = {"latents": examples["latents"][rows], "tokens": examples["tokens"][rows, 0]}
         trainer = FlowMatching(model)
         trainer.compile()
@@ -129,21 +153,26 @@ def compare_losses(model, learned, other):
     return losses
 
 
-def show_samples(folder, clips, captions, held_out, seed=0):
+def show_samples(folder, autoencoder, clips, captions, held_out, seed=0):
     """Samples for captions of clips that were kept apart: a picture of them, and how many are copies of training clips.
 
     Args:
         folder: Path of the trained model.
+        autoencoder: its fitted `PatchAutoencoder`.
         clips, captions, held_out: as for `build`.
         seed: non-negative int.
 
     Returns:
-        dict of float, "memorized_share".
+        dict of float, "memorized_share", empty where too few clips were kept apart to tell.
     """
-    rows = np.resize(np.flatnonzero(held_out), max(NUM_SHOWN, int(held_out.sum())))[:NUM_COMPARED]
+    others = np.flatnonzero(held_out)
+    searched = len(others) >= MIN_SEARCHED
+    rows = np.resize(np.random.default_rng(seed).permutation(others), NUM_COMPARED if searched else NUM_SHOWN)
     samples = own_text_to_video(folder, [captions[i][0] for i in rows], seed, is_strict=False)
     grid(samples[:NUM_SHOWN]).save(folder / "samples.webp")
-    training = [clips.frames[~held_out]]
-    made, real = np.stack([clip.frames for clip in samples]), clips.frames[held_out]
-    distances = [copy_distances(frames, progress(training, label="searching copies", unit="block")) for frames in (made, real)]
+    if not searched:
+        return {}
+    kept = decode_clips(autoencoder, encode_clips(autoencoder, clips.frames[others]))  # as blurred as samples are
+    made, training = np.stack([clip.frames for clip in samples]), [clips.frames[~held_out]]
+    distances = [copy_distances(frames, training) for frames in (made, kept)]
     return {"memorized_share": memorization_scores(*distances)["memorized_share"].value}

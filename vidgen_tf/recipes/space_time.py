@@ -16,6 +16,7 @@ from .recipe import Recipe
 
 CAPTIONS_PER_CLIP = 8  # half of them in Chinese; each names other things of the clip, in another form
 CAPTION_SEED = 50
+SMALLEST_VARIANCE = 1e-3  # of a latent's number: one that is the same in all clips must not be divided by 0
 
 
 def training_set(world, autoencoder, num_extra_clips=0):
@@ -75,7 +76,8 @@ def fit_prompts(model, examples, steps, batch_size=64, learning_rate=2e-3, seed=
     basis = basis * deviations
     expected = network.predict(captions, batch_size=500, verbose=0).reshape(*tokens.shape[:2], -1)
     told_variance = np.mean([(rows - mean - expected[:, i] @ basis.T).var(axis=0) for i in range(tokens.shape[1])], axis=0)
-    model.network.get_layer("preconditioning").assign_clips(mean, rows.var(axis=0), told_variance, basis)
+    variances = (np.maximum(variance, SMALLEST_VARIANCE) for variance in (rows.var(axis=0), told_variance))
+    model.network.get_layer("preconditioning").assign_clips(mean, *variances, basis)
     return history
 
 

@@ -3,14 +3,18 @@
 A folder may be laid out in three ways, also mixed:
 
 - a text file beside each video: `walk.mp4` and `walk.txt`, a caption in each line;
-- a table: `metadata.csv`, or any other .csv or .jsonl file in the folder, with a column for the file (file_name, file, path,
-  video) and one for its caption (text, caption, prompt), as in Hugging Face's VideoFolder;
+- a table, in any of its folders: `metadata.csv`, or another .csv or .jsonl file with a column for the file (file_name, file,
+  path, video) and one for its caption (text, caption, prompt), as in Hugging Face's VideoFolder;
 - .tar files of WebDataset, in which `000.mp4` and `000.txt`, or `000.json` with a "caption", belong together.
+
+Hidden files are left out.
 """
 
 import csv
+import io
 import json
 import os
+import shutil
 import tarfile
 import warnings
 from pathlib import Path, PurePosixPath
@@ -25,7 +29,7 @@ from . import files
 FILE_COLUMNS = ("file_name", "file", "path", "video")
 CAPTION_COLUMNS = ("text", "caption", "prompt")
 SUFFIXES = (*VIDEOS, *IMAGES)
-MAX_CLIPS = 10_000  # 2 GB of 16 frames of 64x64 px
+MAX_CLIPS = 5000  # 1 GB of 16 frames of 64x64 px, and up to three times that while they are read
 
 
 def load(folder, *, unpacked, size=64, num_frames=16, fps=8):
@@ -33,7 +37,7 @@ def load(folder, *, unpacked, size=64, num_frames=16, fps=8):
 
     Args:
         folder: str or Path, see above.
-        unpacked: str or Path of a folder into which .tar files are unpacked; those that stand there already are left alone.
+        unpacked: str or Path of a folder elsewhere, into which .tar files are unpacked.
         size: height and width of the clips, px.
         num_frames: length of the clips; a longer video gives several, a shorter one none.
         fps: frames per second of the clips.
@@ -44,29 +48,61 @@ def load(folder, *, unpacked, size=64, num_frames=16, fps=8):
     Raises:
         CourseError: no such folder, no captions in it, no video that can be read, or none that has a caption.
     """
-    folder = Path(folder)
+    folder, unpacked = Path(os.path.abspath(folder)), Path(os.path.abspath(unpacked))
     if not folder.is_dir():
         raise CourseError(f"There is no folder {folder}: give one that holds videos and their captions.")
-    roots = [folder, *(unpack(path, Path(unpacked)) for path in sorted(folder.glob("*.tar")))]
+    if unpacked.is_relative_to(folder):
+        raise CourseError(f"{unpacked} is inside of {folder}: let the results go elsewhere, or they are taken for videos.")
+    tars = [path for path in sorted(folder.glob("*.tar")) if path.is_file() and not path.name.startswith(".")]
+    roots = [folder, *(unpack(path, unpacked) for path in tars)]
     captions = {name: found for root in roots for name, found in captions_of(root).items()}
     if not captions:
         raise CourseError(
             f"{folder} holds no captions: put a text file beside each video (walk.mp4, walk.txt), or a metadata.csv with the "
             "columns file_name and text, or .tar files of WebDataset."
         )
-    found = [files.make(MAX_CLIPS, root, size=size, num_frames=num_frames, fps=fps) for root in roots if _has_videos(root)]
-    if not found:
-        raise CourseError(f"{folder} holds no videos: expected files that end in {', '.join(VIDEOS)} or .gif.")
-    clips = found[0] if len(found) == 1 else _joined(found)
+    clips = _clips(folder, roots, {"size": size, "num_frames": num_frames, "fps": fps})
     named = [captions.get(name, ()) for name in clips.states["file"]]
     told = np.flatnonzero([len(each) > 0 for each in named])
     if not len(told):
         raise CourseError(f"No video in {folder} has a caption: {clips.states['file'][0]} has none, nor has any other.")
     if missing := len({*clips.states["file"]} - captions.keys()):
         warnings.warn(f"{missing} videos in {folder} have no caption and are left out.", stacklevel=2)
-    if len(clips) >= MAX_CLIPS:
-        warnings.warn(f"The first {MAX_CLIPS} clips of {folder} are taken.", stacklevel=2)
     return clips[told], [list(named[i]) for i in told]
+
+
+def _clips(folder, roots, options):
+    """The first clips of all roots; one root without any is no error as long as another has some."""
+    found, causes, left = [], [], MAX_CLIPS
+    for root in roots:
+        if not left or not any(path.suffix.lower() in SUFFIXES for path in _shown(root)):
+            continue
+        try:
+            found.append(files.make(left, root, **options))
+        except CourseError as error:
+            causes.append(str(error))
+            continue
+        left -= len(found[-1])
+    if not found:
+        raise CourseError(causes[0] if causes else f"{folder} holds no videos: expected {', '.join(VIDEOS)} or .gif.")
+    for cause in causes:
+        warnings.warn(f"Skipped: {cause}", stacklevel=3)
+    if not left:
+        warnings.warn(f"The first {MAX_CLIPS} clips of {folder} are taken.", stacklevel=3)
+    return found[0] if len(found) == 1 else _joined(found)
+
+
+def _joined(parts):
+    """Labelled clips of several folders as one."""
+    states = {name: np.concatenate([part.states[name] for part in parts]) for name in parts[0].states}
+    frames, captions = np.concatenate([part.frames for part in parts]), np.concatenate([part.captions for part in parts])
+    return type(parts[0])(frames, captions, captions, states, parts[0].world, parts[0].fps)
+
+
+def _shown(folder):
+    """The files of a folder and of its subfolders that aren't hidden."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def captions_of(folder):
@@ -81,38 +117,47 @@ def captions_of(folder):
     Raises:
         CourseError: a text file or table that can't be read.
     """
-    captions = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.with_suffix(".txt").is_file():
-            _add(captions, folder, path.relative_to(folder), _read(path.with_suffix(".txt")).splitlines())
-    for path in sorted(folder.glob("*")):
+    captions, shown = {}, _shown(folder)
+    texts = {path.with_suffix("").as_posix(): path for path in shown if path.suffix.lower() == ".txt"}
+    for path in shown:
+        if path.suffix.lower() in SUFFIXES and (text := texts.get(path.with_suffix("").as_posix())):
+            _add(captions, folder, path, _read(text).splitlines())
         for row in _rows(path):
             file = next((row[name] for name in FILE_COLUMNS if row.get(name)), None)
             text = next((row[name] for name in CAPTION_COLUMNS if row.get(name)), None)
             if file and text:
-                _add(captions, folder, PurePosixPath(str(file).replace("\\", "/")), [str(text)])
+                _add(captions, folder, path.parent / str(file).replace("\\", "/"), _lines(text))
     return captions
 
 
-def _add(captions, folder, file, lines):
+def _add(captions, folder, path, lines):
     """Adds the captions of a file that aren't empty."""
-    name = (PurePosixPath(Path(os.path.abspath(folder)).name) / PurePosixPath(Path(file).as_posix())).as_posix()
-    if told := [line.strip() for line in lines if line.strip()]:
-        captions.setdefault(name, []).extend(told)
+    path = Path(os.path.abspath(path))
+    if path.is_relative_to(folder.parent):
+        name = path.relative_to(folder.parent).as_posix()
+        if told := [" ".join(line.split()) for line in lines if line.strip()]:
+            captions.setdefault(name, []).extend(told)
+
+
+def _lines(text):
+    """The captions in a cell of a table, which is a text or a list of texts."""
+    return [str(part) for part in text] if isinstance(text, list) else [str(text)]
 
 
 def _rows(path):
-    """The rows of a table, as dicts; none of a file that is no table."""
-    suffix = path.suffix.lower()
+    """The rows of a table, as dicts whose keys are small letters; none of a file that is no table."""
+    suffix, rows = path.suffix.lower(), []
     try:
         if suffix == ".csv":
-            return list(csv.DictReader(_read(path).splitlines()))
-        if suffix == ".jsonl":
-            rows = [json.loads(line) for line in _read(path).splitlines() if line.strip()]
-            return [row for row in rows if isinstance(row, dict)]
+            text = _read(path)
+            head = text.partition("\n")[0]
+            rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
+        elif suffix == ".jsonl":
+            rows = (json.loads(line) for line in _read(path).split("\n") if line.strip())
+        rows = [row for row in rows if isinstance(row, dict)]
     except (csv.Error, ValueError) as error:
         raise CourseError(f"{path} can't be read as a table: {error}.") from error
-    return []
+    return [{str(key).strip().lower(): value for key, value in row.items()} for row in rows]
 
 
 def _read(path):
@@ -125,57 +170,60 @@ def _read(path):
 def unpack(path, folder):
     """Unpacks the videos and captions of a .tar file of WebDataset; nothing else in it is written.
 
+    What belongs to one key, the name up to its first dot, is written under that key: 000.caption.txt as 000.txt.
+
     Args:
         path: Path of the .tar file.
-        folder: Path; what is in the file goes into a folder in it that is named as the file is.
+        folder: Path; what is in the file goes into a folder in it that is named as the file is, unless it stands there already.
 
     Returns:
         Path of that folder.
 
     Raises:
-        CourseError: the file is damaged or cut short; a full disk.
+        CourseError: the file is damaged, cut short or compressed; a full disk.
     """
-    target = folder / path.name
-    done = target / ".unpacked"
-    if done.is_file():
+    target, facts = folder / path.name, path.stat()
+    stamp, state = target / ".unpacked", f"{path} {facts.st_size} {facts.st_mtime_ns}"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
         return target
-    target.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
-                parts = [part for part in PurePosixPath(member.name).parts if part not in ("/", "..")]
-                name = "_".join(parts)  # flat, so that none leads out of the folder
-                suffix = Path(name).suffix.lower()
-                if not member.isfile() or name.startswith(".") or suffix not in (*SUFFIXES, ".txt", ".json"):
-                    continue
-                data = archive.extractfile(member).read()
-                if suffix == ".json":
-                    name, data = name[: -len(".json")] + ".txt", _caption(data, path).encode()
-                with atomic_path(target / name) as temporary:
-                    temporary.write_bytes(data)
-            if 0 < path.stat().st_size - archive.offset < tarfile.BLOCKSIZE:  # tarfile stops in silence there
+                _unpack_member(archive, member, target)
+            if 0 < facts.st_size - archive.offset < tarfile.BLOCKSIZE:  # tarfile stops in silence there
                 raise EOFError
     except (tarfile.TarError, EOFError) as error:
-        raise CourseError(f"{path} is damaged or cut short: copy it again, or take it out of the folder.") from error
-    done.touch()
+        raise CourseError(f"{path} is damaged, cut short or compressed: copy it again, or take it out of the folder.") from error
+    stamp.write_text(state, encoding="utf-8")
     return target
 
 
-def _caption(data, path):
-    """The caption of a .json file in a .tar file; empty where it has none."""
+def _unpack_member(archive, member, target):
+    """Writes a video, or the captions of a text or .json file."""
+    parts = [part for part in PurePosixPath(member.name).parts if part not in ("/", "..")]
+    suffix = PurePosixPath(member.name).suffix.lower()
+    if not member.isfile() or not parts or any(part.startswith(".") for part in parts):
+        return
+    key = "_".join([*parts[:-1], parts[-1].partition(".")[0]])  # flat, so that none leads out of the folder
+    data = archive.extractfile(member).read()
+    if suffix in (".txt", ".json"):
+        told = _captions_in(data, suffix, f"{archive.name}: {member.name}")
+        with open(target / f"{key}.txt", "a", encoding="utf-8", errors="replace") as file:  # a key may have both
+            file.write("".join(f"{' '.join(line.split())}\n" for line in told if line.strip()))
+    elif suffix in SUFFIXES:
+        with atomic_path(target / f"{key}{suffix}") as temporary:
+            temporary.write_bytes(data)
+
+
+def _captions_in(data, suffix, name):
+    """The captions in the bytes of a text or .json file."""
     try:
-        content = json.loads(data)
+        text = data.decode("utf-8-sig")
+        content = json.loads(text) if suffix == ".json" else None
     except ValueError as error:
-        raise CourseError(f"{path} holds a .json file that can't be read: {error}.") from error
-    return next((str(content[name]) for name in CAPTION_COLUMNS if isinstance(content, dict) and content.get(name)), "")
-
-
-def _has_videos(root):
-    return any(path.suffix.lower() in SUFFIXES for path in root.rglob("*"))
-
-
-def _joined(parts):
-    """Labelled clips of several folders as one."""
-    joined = {name: np.concatenate([part.states[name] for part in parts]) for name in parts[0].states}
-    frames, captions = np.concatenate([part.frames for part in parts]), np.concatenate([part.captions for part in parts])
-    return type(parts[0])(frames, captions, captions, joined, parts[0].world, parts[0].fps)
+        raise CourseError(f"{name} can't be read: {error}.") from error
+    if suffix == ".txt":
+        return text.splitlines()
+    return next((_lines(content[name]) for name in CAPTION_COLUMNS if isinstance(content, dict) and content.get(name)), [])
