@@ -280,3 +280,12 @@ def test_shifted_timesteps_keep_their_ends_and_their_order_and_are_those_of_quie
     assert np.array_equal(F.shift_timesteps(t, 1.0), t)
     steps = F.inference_timesteps(4)
     assert steps.shape == (5, 1, 1) and steps.dtype == np.float32 and np.allclose(steps.ravel(), [1, 0.75, 0.5, 0.25, 0])
+
+
+def test_guidance_is_applied_within_its_interval_alone():
+    choose = F.guided_within(lambda z, t: z + 1, lambda z, t: z - 1, (0.2, 0.6))
+    for t, wanted in ((0.1, -1), (0.2, 1), (0.4, 1), (0.6, 1), (0.7, -1)):
+        assert np.array_equal(choose(np.zeros((2, 3, 4)), np.full((1, 1), t)), np.full((2, 3, 4), wanted))
+    for interval in ((0.6, 0.2), (-0.1, 0.5), (0.5, 1.1), (0.5,), (float("nan"), 0.5)):
+        with pytest.raises(CourseError, match="two timesteps from 0 to 1"):
+            F.guided_within(None, None, interval)

@@ -4,6 +4,8 @@ from ..errors import CourseError
 from .arguments import filled
 from .train import TRAINED
 
+RECIPE_OF = {"guidance": "text-to-video"}  # of studies that aren't named as their recipe
+
 
 def add_parser(commands):
     """Adds the command to the command line.
@@ -12,10 +14,12 @@ def add_parser(commands):
         commands: subparsers of argparse.
     """
     ablate = commands.add_parser(
-        "ablate", help="an ablation study: variants of a recipe, trained and evaluated", allow_abbrev=False
+        "ablate", help="an ablation study: variants of a recipe, trained and evaluated; or of its sampling", allow_abbrev=False
     )
-    ablate.add_argument("name", choices=("diffusion", "text-to-video", "video-gan", "flow-gan"), help="whose ablation study")
-    ablate.add_argument("--dataset", choices=("digits", "shapes", "faces"), help="(default: digits, of flow-gan faces)")
+    ablate.add_argument("name", choices=("diffusion", "text-to-video", "guidance", "video-gan", "flow-gan"), help="whose study")
+    ablate.add_argument(
+        "--dataset", choices=("digits", "shapes", "faces"), help="(default: digits, of flow-gan and guidance faces)"
+    )
     ablate.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     where = f"where rows wait until all are there (default: {TRAINED})"
     ablate.add_argument("--output-dir", type=filled, default=TRAINED, help=where)
@@ -25,15 +29,16 @@ def add_parser(commands):
 
 def _ablate(options):
     from .. import zoo
-    from ..experiments import diffusion, flow_gan, text_to_video, video_gan
+    from ..experiments import diffusion, flow_gan, guidance, text_to_video, video_gan
     from ..files import check_writable
     from ..recipes import RECIPES, run
 
-    dataset = options.dataset or ("faces" if options.name == "flow-gan" else "digits")
-    known = {"flow-gan": ("faces",), "video-gan": ("digits",)}
+    known = {"flow-gan": ("faces",), "guidance": ("faces",), "video-gan": ("digits",)}
+    dataset = options.dataset or known.get(options.name, ("digits",))[0]
     if dataset not in known.get(options.name, ("digits", "shapes")):
         raise CourseError(f"There is no ablation study of {options.name} on {dataset}.")
-    module = {"diffusion": diffusion, "text-to-video": text_to_video, "video-gan": video_gan, "flow-gan": flow_gan}[options.name]
+    modules = {"diffusion": diffusion, "text-to-video": text_to_video, "guidance": guidance}
+    module = (modules | {"video-gan": video_gan, "flow-gan": flow_gan})[options.name]
     begun, name = run.provenance(), f"{options.name}-ablation-{dataset}"
     path = check_writable(options.output_dir) / f"{name}.json"
     if not options.resume:
@@ -43,5 +48,6 @@ def _ablate(options):
         print(", ".join(f"{key} {value}" for key, value in row.items()))
     if options.release:
         command = f"python -m vidgen_tf ablate {options.name} --dataset {dataset}"
-        zoo.record_experiment(name, rows, command, RECIPES[f"{options.name}-{dataset}"].seed, begun)
+        recipe = RECIPES[f"{RECIPE_OF.get(options.name, options.name)}-{dataset}"]
+        zoo.record_experiment(name, rows, command, recipe.seed, begun)
         print(f"recorded as {name} in the zoo")

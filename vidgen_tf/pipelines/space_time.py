@@ -8,7 +8,7 @@ from .. import subwords
 from ..datasets import DATASETS
 from ..errors import CourseError
 from ..files import progress
-from ..models.flow_matching import guided_velocity
+from ..models.flow_matching import guided_velocity, guided_within
 from ..models.patch_autoencoder import decode_clips
 from ..splits import is_held_out_hair, is_held_out_prompt
 from ..video import Clip
@@ -17,7 +17,7 @@ from ..worlds.paraphrases import paraphrase
 from .video import load_autoencoder
 
 BATCH_SIZE = 64  # clips that are sampled together
-PROMPT_SEED = 930  # of clips that no data set has
+PROMPT_SEED, VALIDATION_SEED = 930, 931  # of clips that no data set has: to report by, and to choose by
 DRAWS_PER_PROMPT = 25  # one clip in twenty shows what is held out, and not every caption of a face names its hair
 
 
@@ -31,6 +31,7 @@ def sample_prompts(
     world=None,
     vocabulary=subwords.PATH,
     is_strict=True,
+    guidance_interval=(0.0, 1.0),
     **options,
 ):
     """Clips sampled with classifier-free guidance.
@@ -44,14 +45,15 @@ def sample_prompts(
         world: str, the world whose captions the model has learned; None for all captions of the vocabulary.
         vocabulary: str or Path, file of the vocabulary, see `subwords.train`.
         is_strict: see `subwords.encode`.
+        guidance_interval: (float, float), timesteps in [0, 1] between which there is guidance, see `guided_within`.
         **options: of `LatentDiffusion.sample`: `num_inference_steps`, `solver`.
 
     Returns:
         uint8 `(N, num_frames, H, W, C)`.
 
     Raises:
-        CourseError: no prompts, words that are not in the vocabulary, a guidance scale out of range, or one for each attribute:
-            subword tokens don't tell which attribute they belong to.
+        CourseError: no prompts, words that are not in the vocabulary, a guidance scale or interval out of range, or a scale for
+            each attribute: subword tokens don't tell which attribute they belong to.
     """
     if isinstance(guidance_scale, dict):
         raise CourseError("Prompts of subword tokens are guided as a whole: give guidance_scale as a number.")
@@ -60,25 +62,27 @@ def sample_prompts(
         raise CourseError("There is no prompt: ask for at least one clip.")
     for first in progress(range(0, len(tokens), BATCH_SIZE), label="sampling", unit="batch", delay=2):
         batch = tokens[first : first + BATCH_SIZE]
-        velocity_fn = guided_velocity(model, guidance_scale, conditioning={"tokens": batch})
+        guided, conditional = (guided_velocity(model, scale, conditioning={"tokens": batch}) for scale in (guidance_scale, 1.0))
+        velocity_fn = guided_within(guided, conditional, guidance_interval)
         latents = model.sample(len(batch), seed=seed + first, velocity_fn=velocity_fn, **options)
         batches.append(decode_clips(autoencoder, latents))
     return np.concatenate(batches)
 
 
-def unseen_prompts(world, count, held_out=False):
+def unseen_prompts(world, count, held_out=False, seed=PROMPT_SEED):
     """Prompts that are in no training, in forms that no training caption has, half of them in Chinese.
 
     Args:
         world: str, "faces", "digits" or "shapes".
         count: int, how many.
         held_out: whether each names attributes that are held out of training together, or none does.
+        seed: int, `PROMPT_SEED` for prompts to report by, `VALIDATION_SEED` for those to choose by.
 
     Returns:
         list of str; and a dict of int arrays `(count, ...)`, what they say, see `paraphrase`.
     """
-    states = _states(world, DRAWS_PER_PROMPT * count)
-    english, chinese, said = paraphrase(states, world, seed=PROMPT_SEED, split="test")
+    states = _states(world, DRAWS_PER_PROMPT * count, seed)
+    english, chinese, said = paraphrase(states, world, seed=seed, split="test")
     chosen = is_held_out_prompt(states, world) == held_out
     if held_out and world == "faces":
         chosen &= is_held_out_hair(said)  # not every caption names the hair
@@ -87,11 +91,11 @@ def unseen_prompts(world, count, held_out=False):
     return prompts, {name: value[rows] for name, value in said.items()}
 
 
-def _states(world, count):
+def _states(world, count, seed):
     """States of clips that no data set has."""
     if world == "faces":  # drawing them would take minutes
-        return sample_states(count, PROMPT_SEED, 0, 1, 64)
-    return dataclasses.replace(DATASETS[world], seed=PROMPT_SEED).make("test", 0, count).states
+        return sample_states(count, seed, 0, 1, 64)
+    return dataclasses.replace(DATASETS[world], seed=seed).make("test", 0, count).states
 
 
 def space_time_samples(model, record, count, seed):
