@@ -117,8 +117,7 @@ def _match_shapes(tracks, features, conditioning):
     }
     right = {"color_accuracy": (np.sort(conditioning["color"], axis=1) == np.sort(tracks.color, axis=1)).all(axis=1)}
     for name, value in found.items():
-        is_right = (conditioning[name] < 0) | (value == conditioning[name])  # what a prompt leaves open can't be wrong
-        right[f"{name}_accuracy"] = (~wanted | ((match >= 0) & is_right)).all(axis=1)
+        right[f"{name}_accuracy"] = (~wanted | ((match >= 0) & (value == conditioning[name]))).all(axis=1)
     return right
 
 

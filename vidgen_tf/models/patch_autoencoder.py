@@ -27,10 +27,10 @@ class PatchAutoencoderConfig(Config):
     image_size: int = 64  # height and width of a frame, px
     num_frames: int = 16
     channels: int = 3
-    patch_size: int = 32  # px
+    patch_size: int = 16  # px
     temporal_factor: int = 4  # frames of a latent
-    frame_components: int = 256  # numbers of a patch of one frame
-    latent_channels: int = 256  # numbers of a latent
+    frame_components: int = 96  # numbers of a patch of one frame
+    latent_channels: int = 96  # numbers of a latent
     change_gain: float = 2.0  # how much more an error counts of how a patch changes within a latent than of what it is like
     scale_exponent: float = 0.5  # of the deviations of a latent's numbers: 1 as in the pixels, 0 all alike
 

@@ -1,7 +1,6 @@
 """Space-time diffusion transformer: the latents of a video VAE are tokens with a moment, a row and a column."""
 
 import dataclasses
-from typing import ClassVar
 
 import keras
 import numpy as np
@@ -24,9 +23,9 @@ class SpaceTimeConfig(Config):
     """
 
     num_frames: int = 4  # moments of the latents
-    grid_size: int = 2  # places on a side of a moment
-    latent_channels: int = 256  # numbers of a token
-    hidden_dim: int = 192  # of a token, a multiple of 6: a third each of its position for moment, row and column
+    grid_size: int = 4  # places on a side of a moment
+    latent_channels: int = 32  # numbers of a token
+    hidden_dim: int = 144  # of a token, a multiple of 6: a third each of its position for moment, row and column
     num_layers: int = 6  # transformer blocks
     num_heads: int = 4  # of the attention
     vocabulary_size: int = 400  # of the prompts' tokens
@@ -34,19 +33,19 @@ class SpaceTimeConfig(Config):
     text_dim: int = 96  # of the text encoder
     text_layers: int = 2
     prompt_dropout: float = 0.1  # probability that a training clip loses its prompt
-    num_components: int = 256  # of a clip, see `GaussianPreconditioning`
-    timestep_shift: float = 4.0  # see `shift_timesteps`
-    uniform_timestep_prob: ClassVar[float] = 0.0  # see `sample_timesteps`
-    per_frame_timestep_prob: ClassVar[float] = 0.0
-    frame_difference_weight: ClassVar[float] = 0.0
+    timestep_shift: float = 3.0  # see `shift_timesteps`
+    uniform_timestep_prob: float = 0.0  # see `sample_timesteps`
+    per_frame_timestep_prob: float = 0.0
+    frame_difference_weight: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
         if self.hidden_dim % 6 or self.hidden_dim % self.num_heads or self.text_dim % self.num_heads:
             wanted = f"multiples of num_heads, {self.num_heads}, and hidden_dim of 6"
             raise CourseError(f"hidden_dim and text_dim must be {wanted}, got {self.hidden_dim} and {self.text_dim}.")
-        if not 0 <= self.prompt_dropout <= 1:
-            raise CourseError(f"prompt_dropout is a probability from 0 to 1, got {self.prompt_dropout}.")
+        for name in ("prompt_dropout", "uniform_timestep_prob", "per_frame_timestep_prob"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise CourseError(f"{name} is a probability from 0 to 1, got {getattr(self, name)}.")
 
     @property
     def latent_dim(self):
@@ -80,7 +79,7 @@ class SpaceTimeBlock(layers.Layer):
 
     Call arguments:
         x: float `(B, T, P, hidden_dim)`, P tokens of each of T moments.
-        condition: float `(B, 1, 1, hidden_dim)`: embedded timestep and prompt.
+        condition: float `(B, T, 1, hidden_dim)` or `(B, 1, 1, hidden_dim)`: embedded timestep and prompt.
         context: float `(B, L, D)`, vectors of the prompt's tokens.
         context_mask: float `(B, L)`, 1 where the context may be attended to and 0 elsewhere.
 
@@ -132,100 +131,6 @@ class SpaceTimeBlock(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
-class GaussianPreconditioning(layers.Layer):
-    """The best guess of the velocity if a clip's numbers were Gaussian around what its prompt lets expect.
-
-    That guess is known in closed form, for a network to correct: one that predicts 0 already samples clips that are, on average,
-    those of their prompts. What it has to learn is how a clip's numbers hang together.
-
-    Args:
-        num_components: int, principal components of a clip, by which a prompt says what to expect.
-        **options: of `keras.layers.Layer`.
-
-    Call arguments:
-        noisy: float `(B, T, D)`, `(1 - t) * latents + t * noise`.
-        t: float `(B, 1)`, timesteps in [0, 1].
-        components: float `(B, num_components)`, the expected components, each divided by its standard deviation.
-        is_told: float `(B, 1)`, 1 where there is a prompt and 0 where there is none, and the mean of all clips is expected.
-
-    Output shape:
-        A tuple of three: `(B, T, D, 2)`, the noisy latents and the expected ones, centred and scaled; `(B, T, D)`, the velocity;
-        and `(B, T, D)`, the standard deviation of the true velocity around it.
-
-    References:
-        Karras and others, 2022, "Elucidating the design space of diffusion-based generative models" (preconditioning); Wang and
-        Vastola, 2024, "The unreasonable effectiveness of Gaussian score approximation for diffusion models and its applications".
-    """
-
-    def __init__(self, num_components, **options):
-        super().__init__(**options)
-        self.num_components = num_components
-
-    def build(self, noisy_shape, *unused_shapes):
-        """Makes the weights; until `assign_clips` clips are independent numbers of variance 1.
-
-        Args:
-            noisy_shape: shape of the noisy latents.
-            *unused_shapes: they follow.
-        """
-        size = int(np.prod(noisy_shape[1:]))
-
-        def add(name, start, *shape):
-            return self.add_weight(shape=shape, initializer=start, trainable=False, name=name)
-
-        self.mean, self.variance = add("mean", "zeros", size), add("variance", "ones", size)
-        self.told_variance = add("told_variance", "ones", size)
-        self.basis = add("basis", "zeros", size, self.num_components)
-
-    def assign_clips(self, mean, variance, told_variance, basis):
-        """Takes over what is known of clips.
-
-        Args:
-            mean, variance: float `(T * D,)`, of the latents' numbers.
-            told_variance: float `(T * D,)`, around what prompts let expect.
-            basis: float `(T * D, num_components)`, principal components, each times its standard deviation.
-        """
-        self.mean.assign(mean)
-        self.basis.assign(basis)
-        self.variance.assign(variance)
-        self.told_variance.assign(told_variance)
-
-    def call(self, noisy, t, components, is_told):
-        shape = (-1, *noisy.shape[1:])
-        x = ops.reshape(noisy, (-1, self.mean.shape[0])) - (1 - t) * self.mean
-        expected = is_told * (components @ ops.transpose(self.basis))
-        variance = is_told * self.told_variance + (1 - is_told) * self.variance
-        slope, spread = regress_velocity(t, variance)
-        velocity = slope * (x - (1 - t) * expected) - expected - self.mean
-        scaled = x / ops.sqrt(ops.square(1 - t) * self.variance + ops.square(t))
-        inputs = ops.stack([scaled, expected / ops.sqrt(self.variance)], axis=-1)
-        velocity, deviation = ops.reshape(velocity, shape), ops.reshape(ops.sqrt(spread), shape)
-        return ops.reshape(inputs, (*shape, 2)), velocity, deviation
-
-    def get_config(self):
-        """The layer's arguments, so that a saved model can be loaded.
-
-        Returns:
-            dict.
-        """
-        return super().get_config() | {"num_components": self.num_components}
-
-
-def regress_velocity(t, variance):
-    """The best guess of a velocity `noise - latent` from a noisy number, of a Gaussian latent with mean 0.
-
-    Args:
-        t: float `(B, 1)`, timesteps.
-        variance: float `(B, D)` or `(D,)`, of the latents.
-
-    Returns:
-        float `(B, D)`, twice: the guess is the noisy number times the first; the velocity's variance around it is the second.
-    """
-    noisy_variance = ops.square(1 - t) * variance + ops.square(t)
-    return (t - (1 - t) * variance) / noisy_variance, variance / noisy_variance
-
-
-@keras.saving.register_keras_serializable(package="vidgen_tf")
 class SpaceTimeDiffusion(LatentDiffusion):
     """Latent video diffusion with a token for each place of each moment, conditioned on a prompt.
 
@@ -233,7 +138,7 @@ class SpaceTimeDiffusion(LatentDiffusion):
         config: `SpaceTimeConfig`.
 
     Call arguments:
-        inputs: dict of "noisy" `(B, T, latent_dim)`, normalised, "timesteps" `(B, 1)`, and "tokens" int
+        inputs: dict of "noisy" `(B, T, latent_dim)`, normalised, "timesteps" `(B, T)` or `(B, 1)`, and "tokens" int
             `(B, prompt_length)`, 0 for none.
 
     Output shape:
@@ -247,25 +152,15 @@ class SpaceTimeDiffusion(LatentDiffusion):
     def __init__(self, config):
         super().__init__(config)
 
-    def prompt_network(self):
-        """The part of the network that tells from a prompt what its clips are like on average.
-
-        Returns:
-            `keras.Model` from tokens `(B, prompt_length)` to principal components, each divided by its deviation,
-            `(B, num_components)`. Its weights are the network's.
-        """
-        tokens = next(tensor for tensor in self.network.inputs if tensor.name == "tokens")
-        return keras.Model(tokens, self.network.get_layer("expected").output)
-
     def build_network(self):
-        """A network of this model's sizes, which begins with the weights that the model has.
+        """A network of this model's sizes with new weights.
 
         Returns:
             `keras.Model`, see the call arguments.
         """
         config, hidden_dim = self.config, self.config.hidden_dim
         noisy = keras.Input((config.num_frames, config.latent_dim), name="noisy")
-        t = keras.Input((1,), name="timesteps")
+        t = keras.Input((config.num_frames if config.per_frame_timestep_prob else 1,), name="timesteps")
         tokens = keras.Input((config.prompt_length,), dtype="int32", name="tokens")
         encoder = TextTransformer(
             config.vocabulary_size,
@@ -274,24 +169,18 @@ class SpaceTimeDiffusion(LatentDiffusion):
             config.num_heads,
             config.prompt_length,
             config.prompt_dropout,
-            name="text_encoder",
         )
         *context, pooled = encoder(tokens)
         condition = layers.Dense(hidden_dim, activation="silu")(sinusoidal_embedding(1000 * t, hidden_dim, 1e4))
         condition = layers.Dense(hidden_dim)(condition) + layers.Dense(hidden_dim)(pooled)
-        condition = ops.expand_dims(condition, 2)  # (B, 1, D) -> (B, 1, 1, D)
-        expected = layers.Dense(hidden_dim, activation="gelu", name="expected_hidden")(ops.squeeze(pooled, 1))
-        expected = layers.Dense(config.num_components, kernel_initializer="zeros", dtype="float32", name="expected")(expected)
-        is_told = ops.cast(ops.max(context[1], axis=1, keepdims=True), "float32")
-        preconditioning = GaussianPreconditioning(config.num_components, dtype="float32", name="preconditioning")
-        x, guess, scale = preconditioning(noisy, t, expected, is_told)
-        x = ops.reshape(x, (-1, config.num_frames, config.grid_size**2, 2 * config.latent_channels))
+        condition = ops.expand_dims(condition, 2)  # (B, T or 1, D) -> (B, T or 1, 1, D)
+        x = ops.reshape(noisy, (-1, config.num_frames, config.grid_size**2, config.latent_channels))
         x = layers.EinsumDense("btpc,pcd->btpd", (None, config.grid_size**2, hidden_dim), bias_axes="pd", name="entry")(x)
         x = x + space_time_positions(config)
         for _ in range(config.num_layers):
             x = SpaceTimeBlock(hidden_dim, config.num_heads)(x, condition, *context)
         x = AdaLNZero(hidden_dim, has_gate=False)(x, condition)
-        correction = layers.EinsumDense(
+        velocity = layers.EinsumDense(
             "btpd,pdc->btpc",
             (None, config.grid_size**2, config.latent_channels),
             bias_axes="pc",
@@ -299,10 +188,5 @@ class SpaceTimeDiffusion(LatentDiffusion):
             dtype="float32",
             name="exit",
         )(x)
-        velocity = guess + scale * ops.reshape(correction, (-1, config.num_frames, config.latent_dim))
-        network = keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")
-        if hasattr(self, "network"):  # the flow is learned by a network whose text encoder has learned already
-            network.set_weights(self.network.get_weights())
-            for name in ("text_encoder", "expected_hidden", "expected"):
-                network.get_layer(name).trainable = False
-        return network
+        velocity = ops.reshape(velocity, (-1, config.num_frames, config.latent_dim))
+        return keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")

@@ -60,7 +60,7 @@ def text_to_video(prompts, seed=0, guidance_scale=None, folder=None, **options):
         scale = sampling["guidance_scale"] if guidance_scale is None else guidance_scale
         chosen = [i for i, name in enumerate(names) if name == dataset]
         steps = {name: value for name, value in sampling.items() if name != "guidance_scale"} | options
-        sample = functools.partial(sample_prompts, world=dataset) if dataset == "faces" else sample_captions
+        sample = sample_prompts if dataset == "faces" else sample_captions
         sampled = sample(model, autoencoder, [prompts[i] for i in chosen], scale, seed, **steps)
         for i, frames in zip(chosen, sampled):
             clips[i] = Clip(frames, caption=str(prompts[i]))
