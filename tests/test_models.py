@@ -198,7 +198,7 @@ CONDITIONAL = conditional_dit.ConditionalDiffusionConfig(
 )  # fmt: skip
 SPACE_TIME = space_time_dit.SpaceTimeConfig(
     num_frames=2, latent_channels=3, hidden_dim=12, num_layers=1, num_heads=2, vocabulary_size=20, prompt_length=5,
-    text_dim=8, text_layers=1, num_components=4
+    grid_size=2, text_dim=8, text_layers=1
 )  # fmt: skip
 CONDITIONS = {"labels": RNG.integers(0, 5, (4, 2)).astype("int32"), "image": floats(4, 8, 8, 1)}
 

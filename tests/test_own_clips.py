@@ -11,7 +11,6 @@ import pytest
 
 from vidgen_tf import cli, subwords
 from vidgen_tf.errors import CourseError
-from vidgen_tf.models.patch_autoencoder import PatchAutoencoderConfig
 from vidgen_tf.models.space_time_dit import SpaceTimeConfig
 from vidgen_tf.pipelines.own_clips import RECORD, VOCABULARY, is_own, own_text_to_video
 from vidgen_tf.pipelines.text_to_video import text_to_video
@@ -24,8 +23,8 @@ COLOURS = {"red": (230, 30, 30), "blue": (30, 30, 230)}
 
 def clip_of(colour, rng, num_frames=16, height=48, width=64):
     """A square of a colour that drifts to the right over a grey ground."""
-    frames = np.full((num_frames, height, width, 3), int(rng.integers(80, 160)), np.uint8)
-    top, left = (int(rng.integers(4, 20)) for _ in range(2))
+    frames = np.full((num_frames, height, width, 3), int(rng.integers(100, 140)), np.uint8)
+    top, left = (int(rng.integers(8, 14)) for _ in range(2))
     for t in range(num_frames):
         frames[t, top : top + 20, left + t : left + t + 20] = COLOURS[colour]
     return Clip(frames, fps=8)
@@ -192,9 +191,8 @@ def trained(folder, tmp_path_factory):
     """A small model of the clips, and what its training says of it."""
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own_clips, "STEPS", {"fast": (150, 300)})
+        patch.setattr(own_clips, "STEPS", {"fast": 600})
         patch.setattr(own_clips, "NUM_SHOWN", 4)
-        patch.setattr(own_clips, "PatchAutoencoderConfig", functools.partial(PatchAutoencoderConfig, frame_components=40))
         sizes = {"hidden_dim": 48, "num_layers": 2, "text_dim": 16, "text_layers": 1}
         patch.setattr(own_clips, "SpaceTimeConfig", functools.partial(SpaceTimeConfig, **sizes))
         scores = own_clips.train(folder, out, "fast")
@@ -205,7 +203,7 @@ def trained(folder, tmp_path_factory):
 def test_a_folder_becomes_a_model_that_does_what_prompts_say(trained):
     out, scores = trained
     assert (scores["num_clips"], scores["num_kept_apart"]) == (22, 2) and "memorized_share" not in scores
-    assert np.isfinite(scores["loss"]) and np.isfinite(scores["validation_loss"])
+    assert scores["loss"] < 1 < scores["validation_loss"] + 0.5, "2 is what a model reaches that has learned nothing"
     assert is_own(out) and len(Clip.load(out / "samples.webp")) == 16
     prompts = ["a red square drifts", "the square is blue"] * 4
     clips = text_to_video(prompts, folder=out)

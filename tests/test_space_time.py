@@ -113,6 +113,17 @@ def test_a_gain_of_changes_leaves_more_of_them(clips):
     assert kept[8.0] < 0.9 * kept[1.0]
 
 
+def test_a_place_that_looks_the_same_in_all_clips_is_no_trouble():
+    """Black bars, a station's logo: their numbers have no variance, and are not divided by 0."""
+    frames = np.random.default_rng(0).integers(0, 255, (12, 4, 16, 16, 3)).astype(np.uint8)
+    frames[:, :, :8] = 0
+    config = PatchAutoencoderConfig(image_size=16, num_frames=4, patch_size=8, frame_components=8, latent_channels=6)
+    model = PatchAutoencoder(config)
+    model.fit_components(frames)
+    kept = decode_clips(model, encode_clips(model, frames))
+    assert np.all(kept[:, :, :8] < 8)
+
+
 def test_an_autoencoder_is_saved_and_loaded(autoencoder, clips, tmp_path):
     autoencoder.save(tmp_path / "autoencoder.keras")
     loaded = keras.models.load_model(tmp_path / "autoencoder.keras")

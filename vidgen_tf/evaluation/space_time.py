@@ -63,8 +63,7 @@ def evaluate_text_to_faces(model, record):
     Returns:
         dict of float: the accuracies of `face_accuracies`, and "held_out_joint_accuracy".
     """
-    autoencoder, sampling = load_autoencoder(record["uses"]["autoencoder"]), record["sampling"]
-    options = {"guidance_scale": sampling["guidance_scale"], "num_inference_steps": sampling["num_inference_steps"]}
+    autoencoder, options = load_autoencoder(record["uses"]["autoencoder"]), record["sampling"]
     prompts, said = face_prompts(NUM_CLIPS)
     scores = face_accuracies(sample_prompts(model, autoencoder, prompts, seed=1, **options), said)
     prompts, said = face_prompts(NUM_CLIPS, held_out=True)

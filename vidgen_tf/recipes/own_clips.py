@@ -17,13 +17,13 @@ from ..models.space_time_dit import SpaceTimeConfig, SpaceTimeDiffusion
 from ..pipelines.own_clips import RECORD, VOCABULARY, own_text_to_video, save
 from ..video import grid
 from ..worlds import captioned
-from .space_time import CAPTIONS_PER_CLIP, fit_captioned, fit_prompts
+from .space_time import CAPTIONS_PER_CLIP, fit_captioned
 
 MIN_CLIPS = 20
-STEPS = {"fast": (200, 400), "full": (1500, 5000)}  # of the text encoder, and of the transformer
+STEPS = {"fast": 600, "full": 4800}
 VALIDATION_SHARE = 0.1  # of the clips
 BATCH_SIZE = 32
-SAMPLING = {"guidance_scale": 3.0, "guidance_interval": [0.0, 0.7], "num_inference_steps": 20}
+SAMPLING = {"guidance_scale": 3.0, "num_inference_steps": 20}
 NUM_SHOWN = 12  # clips of the picture of samples
 NUM_COMPARED = 64  # clips whose losses are compared, and samples among which copies are looked for
 MIN_SEARCHED = 50  # clips kept apart, without which nobody can tell a copy from a likeness
@@ -60,10 +60,8 @@ def train(data, folder, budget="full", resume=False, fps=8, seed=0):
     subwords.train({"own": [text for each in told for text in each]}, folder / VOCABULARY)
     model, autoencoder, examples = build(clips, captions, held_out, folder / VOCABULARY, seed)
     learned, other = ({name: value[rows] for name, value in examples.items()} for rows in (~held_out, held_out))
-    text_steps, steps = STEPS[budget]
-    fit_prompts(model, learned, text_steps, seed=seed)
-    batch_size = min(BATCH_SIZE, len(learned["latents"]))
-    fit_captioned(model, learned, steps, batch_size, seed, learning_rate=3e-3, checkpoint=checkpoint, log_interval=100)
+    options = {"batch_size": min(BATCH_SIZE, len(learned["latents"])), "learning_rate": 3e-3, "log_interval": 100}
+    fit_captioned(model, learned, STEPS[budget], seed=seed, checkpoint=checkpoint, **options)
     scores = {"num_clips": int(np.sum(~held_out)), "num_kept_apart": int(held_out.sum())}
     scores |= compare_losses(model, learned, other, seed)
     save(folder, {"autoencoder": autoencoder, "model": model}, {"fps": fps, "sampling": SAMPLING, "scores": scores})
@@ -118,7 +116,7 @@ def build(clips, captions, held_out, vocabulary, seed=0):
         `SpaceTimeDiffusion`, `PatchAutoencoder`, and a dict of "latents" and "tokens" of all clips, see `training_set`.
     """
     frames, count = clips.frames, int(np.sum(~held_out))
-    autoencoder = PatchAutoencoder(PatchAutoencoderConfig(latent_channels=min(256, 2 * count)))
+    autoencoder = PatchAutoencoder(PatchAutoencoderConfig(latent_channels=min(96, 2 * count)))
     autoencoder.fit_components(frames[~held_out], seed)
     told = [[each[k % len(each)] for k in range(CAPTIONS_PER_CLIP)] for each in captions]
     tokens = np.stack([subwords.encode(column, path=vocabulary, is_strict=False) for column in zip(*told)], axis=1)
@@ -126,7 +124,6 @@ def build(clips, captions, held_out, vocabulary, seed=0):
         grid_size=autoencoder.config.grid_size,
         latent_channels=autoencoder.config.latent_channels,
         vocabulary_size=max(subwords.VOCABULARY_SIZE, subwords.load(vocabulary)[0].get_vocab_size()),
-        num_components=min(256, count // 2),
     )
     return SpaceTimeDiffusion(config), autoencoder, {"latents": encode_clips(autoencoder, frames), "tokens": tokens}
 
@@ -148,6 +145,7 @@ def compare_losses(model, learned, other, seed=0):
         rows = np.resize(order, NUM_COMPARED)  # few clips several times: the noise differs
         batch = {"latents": examples["latents"][rows], "tokens": examples["tokens"][rows, 0]}
         trainer = FlowMatching(model)
+        trainer.network.set_weights(model.network.get_weights())
         trainer.compile()
         losses[name] = float(trainer.evaluate(batch, batch_size=NUM_COMPARED, verbose=0))
     return losses

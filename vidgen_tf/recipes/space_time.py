@@ -107,7 +107,7 @@ RECIPES = [
         pipeline="text_to_faces",
         reference="faces",
         uses={"autoencoder": "patch-autoencoder-faces"},
-        sampling={"guidance_scale": 3.0, "num_inference_steps": 20},
+        sampling={"guidance_scale": 7.0, "guidance_interval": (0.0, 0.85), "num_inference_steps": 20},
         training={"num_extra_clips": 8000, "learning_rate": 3e-3, "batch_size": 32},
     ),
 ]
