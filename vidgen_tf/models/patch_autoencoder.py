@@ -246,7 +246,7 @@ class PatchAutoencoder(ConfiguredModel):
         groups = np.concatenate(groups).reshape(-1, len(places), config.group_dim)
         found = [principal_components(_some(groups[:, p], rng), config.latent_channels) for p in places]
         means, bases, deviations = (np.stack(parts) for parts in zip(*found))
-        deviations = np.maximum(deviations, max(1e-4 * deviations.mean(), 1e-6))  # a place may look the same in all clips
+        deviations = np.maximum(deviations, max(1e-2 * deviations.mean(), 1e-6))  # a place may look the same in all clips
         scaled = (deviations / deviations.mean()) ** config.scale_exponent
         self.group_mean.assign(means)
         self.group_basis.assign(bases)

@@ -139,14 +139,15 @@ def compare_losses(model, learned, other, seed=0):
     Returns:
         dict of float, "loss" and "validation_loss".
     """
-    losses, rng = {}, np.random.default_rng(seed)
+    losses, rng, weights = {}, np.random.default_rng(seed), model.network.get_weights()
+    trainer = FlowMatching(model)  # begins anew
+    for network in (trainer.network, model.network):
+        network.set_weights(weights)
+    trainer.compile()
     for name, examples in {"loss": learned, "validation_loss": other}.items():
         order = rng.permutation(len(examples["latents"]))
         rows = np.resize(order, NUM_COMPARED)  # few clips several times: the noise differs
         batch = {"latents": examples["latents"][rows], "tokens": examples["tokens"][rows, 0]}
-        trainer = FlowMatching(model)
-        trainer.network.set_weights(model.network.get_weights())
-        trainer.compile()
         losses[name] = float(trainer.evaluate(batch, batch_size=NUM_COMPARED, verbose=0))
     return losses
 
