@@ -82,7 +82,7 @@ def encode(prompts, world=None, length=PROMPT_LENGTH, path=PATH, is_strict=True)
             letters that no caption has are left out, and so is all beyond the length.
 
     Returns:
-        int32 array `(N, length)`, from 1 to `VOCABULARY_SIZE`, and 0 after the last token.
+        int32 array `(N, length)`, from 1 to the size of the vocabulary, and 0 after the last token.
 
     Raises:
         CourseError: words that no caption has, or too many.

@@ -37,8 +37,13 @@ def _ablate(options):
     dataset = options.dataset or known.get(options.name, ("digits",))[0]
     if dataset not in known.get(options.name, ("digits", "shapes")):
         raise CourseError(f"There is no ablation study of {options.name} on {dataset}.")
-    modules = {"diffusion": diffusion, "text-to-video": text_to_video, "guidance": guidance}
-    module = (modules | {"video-gan": video_gan, "flow-gan": flow_gan})[options.name]
+    module = {
+        "diffusion": diffusion,
+        "text-to-video": text_to_video,
+        "guidance": guidance,
+        "video-gan": video_gan,
+        "flow-gan": flow_gan,
+    }[options.name]
     begun, name = run.provenance(), f"{options.name}-ablation-{dataset}"
     path = check_writable(options.output_dir) / f"{name}.json"
     if not options.resume:

@@ -76,11 +76,12 @@ def _from_prompts(options):
         raise CourseError("Say what to show: --prompt 'a red circle falls and bounces', or --prompts FILE with one in each line.")
     prompts = [options.prompt] if options.prompts is None else [line for line in read_lines(options.prompts) if line.strip()]
     prompts = [prompt for prompt in prompts for _ in range(options.n or 1)]
-    from ..subwords import world_of_prompt
+    if options.weights:
+        if not Path(options.weights).exists():
+            raise CourseError(f"There is no {options.weights}: give the folder into which text-to-video was trained.")
+    else:
+        from ..subwords import world_of_prompt
 
-    if options.weights and not Path(options.weights).exists():
-        raise CourseError(f"There is no {options.weights}: give the folder into which text-to-video was trained.")
-    if not (options.weights and (Path(options.weights) / "own-clips.json").is_file()):
         for prompt in prompts:
             world_of_prompt(prompt)  # complains before Keras is there
     from ..pipelines.text_to_video import text_to_video

@@ -93,9 +93,16 @@ def _train_own(options):
     """Text to video of a folder of captioned videos."""
     if options.name != "text-to-video":
         raise CourseError(f"Only text-to-video is trained on --data, not {options.name}.")
-    others = {"--workers": options.workers, "--cluster": options.cluster, "--from-scratch": options.from_scratch}
-    others |= {"--dataset": options.dataset, "--autoencoder-steps": options.autoencoder_steps, "--steps": options.steps}
-    if given := [name for name, value in ({"--release": options.release} | others).items() if value not in (None, False)]:
+    others = {
+        "--release": options.release,
+        "--workers": options.workers,
+        "--cluster": options.cluster,
+        "--from-scratch": options.from_scratch,
+        "--dataset": options.dataset,
+        "--autoencoder-steps": options.autoencoder_steps,
+        "--steps": options.steps,
+    }
+    if given := [name for name, value in others.items() if value is not None and value is not False]:
         raise CourseError(f"{', '.join(given)}: not with --data. Choose --budget fast or full.")
     from ..recipes import own_clips
 
