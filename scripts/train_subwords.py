@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 from vidgen_tf import subwords
-from vidgen_tf.splits import is_held_out
+from vidgen_tf.splits import is_held_out_prompt
 from vidgen_tf.worlds import digits, shapes
 from vidgen_tf.worlds.base import uniforms
 from vidgen_tf.worlds.faces.states import sample_states
@@ -25,12 +25,8 @@ def states_of_worlds():
     digit, motion = np.int64(u[:, :1] * 10), np.int64(u[:, 1] * len(digits.MOTIONS))
     worlds = {"faces": sample_states(COUNT, 1, 0, 1, 64), "spheres": simulate(uniforms(1, 0, COUNT, DRAWS))}
     worlds |= {"shapes": shapes.simulate(uniforms(1, 0, COUNT, shapes.DRAWS)), "digits": {"digit": digit, "motion": motion}}
-    return {world: _training(states) for world, states in worlds.items()}
-
-
-def _training(states):
-    kept = ~is_held_out(states)
-    return {name: value[kept] for name, value in states.items()}
+    kept = {world: ~is_held_out_prompt(states, world) for world, states in worlds.items()}
+    return {world: {name: value[kept[world]] for name, value in states.items()} for world, states in worlds.items()}
 
 
 def main(path=subwords.PATH):

@@ -51,6 +51,19 @@ def is_held_out_hair(states):
     return np.any(pairs, axis=0)
 
 
+def is_held_out_prompt(states, world):
+    """Which clips or prompts show or name an attribute combination that text-to-video is not trained on.
+
+    Args:
+        states: dict of arrays of N clips, or what N prompts say, of a world.
+        world: str, its name.
+
+    Returns:
+        bool array `(N,)`.
+    """
+    return is_held_out_hair(states) if world == "faces" else is_held_out(states)
+
+
 def training_clips(clips):
     """The clips that may be learned from.
 

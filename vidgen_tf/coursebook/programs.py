@@ -75,6 +75,7 @@ def _parts(root, arguments, fast):
         yield "unit tests", ["pytest", *chosen, *others, *(tests or [str(root / "tests")])], True
     if notebooks or not (paths or fast):
         strict = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", "--timeout=0", "-p", "no:cacheprovider"]
+        strict += ["-p", "vidgen_tf.coursebook.kernel_starts"]
         strict += [] if notebooks else NOTEBOOKS_SIDE_BY_SIDE
         yield "notebooks", ["pytest", *strict, *others, *(notebooks or [str(root / "notebooks")])], True
 

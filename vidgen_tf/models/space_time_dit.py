@@ -153,7 +153,7 @@ class SpaceTimeDiffusion(LatentDiffusion):
         super().__init__(config)
 
     def build_network(self):
-        """A network of this model's sizes with new weights.
+        """A network of this model's sizes with new weights, save for the text encoder: it has the model's, and keeps them.
 
         Returns:
             `keras.Model`, see the call arguments.
@@ -169,6 +169,7 @@ class SpaceTimeDiffusion(LatentDiffusion):
             config.num_heads,
             config.prompt_length,
             config.prompt_dropout,
+            name="text_encoder",
         )
         *context, pooled = encoder(tokens)
         condition = layers.Dense(hidden_dim, activation="silu")(sinusoidal_embedding(1000 * t, hidden_dim, 1e4))
@@ -189,4 +190,13 @@ class SpaceTimeDiffusion(LatentDiffusion):
             name="exit",
         )(x)
         velocity = ops.reshape(velocity, (-1, config.num_frames, config.latent_dim))
-        return keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")
+        network = keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")
+        if hasattr(self, "network"):  # the flow is learned by a network whose text encoder has learned already
+            encoder.set_weights(self.text_encoder.get_weights())
+            encoder.trainable = False
+        return network
+
+    @property
+    def text_encoder(self):
+        """`TextTransformer`, to be trained before the flow is learned."""
+        return self.network.get_layer("text_encoder")

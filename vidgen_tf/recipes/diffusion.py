@@ -21,6 +21,21 @@ WARMUP_STEPS = 100  # until the learning rate is at its largest
 XLA_MIN_STEPS = 400  # from which on XLA's compiling of a step is worth its seconds
 
 
+def adamw(steps, learning_rate):
+    """AdamW with warm-up, then cosine decay to 0.
+
+    Args:
+        steps: training steps in all, more than 100.
+        learning_rate: float, the largest.
+
+    Returns:
+        `keras.optimizers.AdamW`.
+    """
+    warmup = {"warmup_target": learning_rate, "warmup_steps": WARMUP_STEPS}
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - WARMUP_STEPS, **warmup)
+    return keras.optimizers.AdamW(schedule, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
+
+
 def fit_flow_matching(
     model,
     batches,
@@ -47,10 +62,7 @@ def fit_flow_matching(
         The history of `training.fit`.
     """
     trainer = FlowMatching(model, 1 - 10 / steps if ema_decay is None else ema_decay, seed)
-    warmup = {"warmup_target": learning_rate, "warmup_steps": WARMUP_STEPS}
-    schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - WARMUP_STEPS, **warmup)
-    optimizer = keras.optimizers.AdamW(schedule, beta_2=0.99, weight_decay=0.01, global_clipnorm=1.0)
-    trainer.compile(optimizer, jit_compile=steps >= XLA_MIN_STEPS)
+    trainer.compile(adamw(steps, learning_rate), jit_compile=steps >= XLA_MIN_STEPS)
     return training.fit(trainer, batches, steps, **options)
 
 

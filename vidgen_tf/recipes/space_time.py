@@ -3,25 +3,30 @@
 import itertools
 import time
 
+import keras
 import numpy as np
+from keras import layers
 
-from .. import subwords, zoo
+from .. import subwords, training, zoo
 from ..datasets import iter_drawn, load, pipeline
-from ..models.patch_autoencoder import PatchAutoencoderConfig, encode_clips
+from ..models.patch_autoencoder import PatchAutoencoderConfig, encode_clips, principal_components
 from ..models.space_time_dit import SpaceTimeConfig
-from ..splits import is_held_out_hair
+from ..splits import is_held_out_prompt
 from ..worlds.paraphrases import paraphrase
-from .diffusion import fit_flow_matching
+from .diffusion import XLA_MIN_STEPS, adamw, fit_flow_matching
 from .recipe import Recipe
 
 CAPTIONS_PER_CLIP = 8  # half of them in Chinese; each names other things of the clip, in another form
 CAPTION_SEED = 50
+NUM_COMPONENTS = 256  # principal components of a clip that the text encoder learns to expect
+TEXT_BATCH_SIZE, TEXT_LEARNING_RATE = 64, 2e-3
 
 
-def training_set(autoencoder, num_extra_clips=0):
-    """Latents of drawn faces without held-out combinations of hair, and captions of each in several forms.
+def training_set(world, autoencoder, num_extra_clips=0):
+    """Latents of clips without held-out combinations of attributes, and captions of each in several forms.
 
     Args:
+        world: str, "faces", "digits", "shapes" or "spheres".
         autoencoder: fitted `PatchAutoencoder`.
         num_extra_clips: int, how many clips to draw besides those of the training split.
 
@@ -29,34 +34,69 @@ def training_set(autoencoder, num_extra_clips=0):
         dict of "latents", float32 `(N, num_moments, latent_dim)`, and "tokens", int32 `(N, CAPTIONS_PER_CLIP, PROMPT_LENGTH)`.
     """
     latents, tokens = [], []
-    for i, clips in enumerate(itertools.chain([load("faces")], iter_drawn("more-faces", num_extra_clips))):
-        clips = clips[~is_held_out_hair(clips.states)]
+    for i, clips in enumerate(itertools.chain([load(world)], iter_drawn(f"more-{world}", num_extra_clips))):
+        clips = clips[~is_held_out_prompt(clips.states, world)]
         latents.append(encode_clips(autoencoder, clips.frames))
         seeds = CAPTION_SEED + np.arange(CAPTIONS_PER_CLIP // 2) + i * CAPTIONS_PER_CLIP
-        pairs = [paraphrase(clips.states, "faces", seed=int(seed))[:2] for seed in seeds]
+        pairs = [paraphrase(clips.states, world, seed=int(seed))[:2] for seed in seeds]
         tokens.append(np.stack([subwords.encode(captions) for pair in pairs for captions in pair], axis=1))
     return {"latents": np.concatenate(latents), "tokens": np.concatenate(tokens)}
 
 
-def fit_captioned(model, examples, steps, batch_size=16, seed=0, **options):
-    """Trains a space-time diffusion transformer on clips of which each has several captions, one after the other.
+def fit_prompts(model, examples, steps, seed=0):
+    """Trains the text encoder alone: from a caption it learns to expect the principal components of the clip.
+
+    Each component counts the same, however little of a clip it changes, so what a face does is learned as soon as its hair.
+
+    Args:
+        model: `SpaceTimeDiffusion`, new.
+        examples: dict of `training_set`.
+        steps: training steps in all, more than 100.
+        seed: non-negative int.
+
+    Returns:
+        The history of `training.fit`.
+
+    References:
+        Radford and others, 2021, "Learning transferable visual models from natural language supervision" (a text encoder that is
+        trained on pictures first).
+    """
+    rows, captions = examples["latents"].reshape(len(examples["latents"]), -1), examples["tokens"]
+    mean, basis, deviations = principal_components(rows, min(NUM_COMPONENTS, len(rows) - 1))
+    targets = (rows - mean) @ basis / np.maximum(deviations, 1e-3)
+    tokens = keras.Input((model.config.prompt_length,), dtype="int32", name="tokens")
+    hidden = layers.Dense(2 * model.config.text_dim, activation="gelu")(model.text_encoder(tokens)[-1][:, 0])
+    network = keras.Model(tokens, layers.Dense(targets.shape[1])(hidden), name="prompt_network")
+    network.compile(adamw(steps, TEXT_LEARNING_RATE), loss="mse", jit_compile=steps >= XLA_MIN_STEPS)
+    captions, targets = captions.reshape(-1, captions.shape[-1]), np.repeat(targets, captions.shape[1], axis=0)
+
+    def batches(first):
+        return pipeline(captions, targets, batch_size=TEXT_BATCH_SIZE, seed=seed, first_step=first)
+
+    return training.fit(network, batches, steps, log_interval=100)
+
+
+def fit_captioned(model, examples, steps, text_steps, batch_size=16, seed=0, **options):
+    """Trains a text encoder, then a space-time diffusion transformer, on clips of which each has several captions.
 
     Args:
         model: `SpaceTimeDiffusion`; its normalisation is adapted.
         examples: dict of `training_set`.
-        steps: training steps in all, more than 100.
+        steps: training steps of the transformer in all, more than 100.
+        text_steps: training steps of the text encoder before them, more than 100.
         batch_size: clips per step.
         seed: non-negative int.
         **options: of `fit_flow_matching`.
 
     Returns:
-        The history of `training.fit`.
+        The history of `training.fit`; its seconds count both.
     """
     import tensorflow as tf
 
     latents, tokens = examples["latents"], examples["tokens"]
     per_clip = tokens.shape[1]
     model.normalization.mean.assign(latents.mean(axis=(0, 1)))  # the autoencoder has scaled its numbers already
+    before = fit_prompts(model, examples, text_steps, seed)
     with tf.device("CPU:0"):
         latents, tokens = tf.constant(latents), tf.constant(tokens.reshape(-1, tokens.shape[-1]))
 
@@ -64,13 +104,14 @@ def fit_captioned(model, examples, steps, batch_size=16, seed=0, **options):
         data = pipeline(np.arange(len(tokens)), batch_size=batch_size, seed=seed, first_step=first)
         return data.map(lambda i: {"latents": tf.gather(latents, i // per_clip), "tokens": tf.gather(tokens, i)})
 
-    return fit_flow_matching(model, batches, steps, seed=seed, **options)
+    history = fit_flow_matching(model, batches, steps, seed=seed, **options)
+    return history | {"seconds": history["seconds"] + before["seconds"][-1]}
 
 
 def _fit_autoencoder(recipe, model, steps, checkpoint):
     """The principal components of the training clips: no steps, and nothing to resume."""
     begun, clips = time.monotonic(), load(*recipe.dataset)
-    model.fit_components(clips[~is_held_out_hair(clips.states)].frames, recipe.seed)
+    model.fit_components(clips[~is_held_out_prompt(clips.states, recipe.dataset[0])].frames, recipe.seed)
     return {"step": np.array([steps]), "seconds": np.array([time.monotonic() - begun])}
 
 
@@ -78,16 +119,17 @@ def _train(recipe, model, steps, checkpoint):
     """Trains on the stored clips, and in more steps than the fast budget has on further ones."""
     options = dict(recipe.training)
     num_extra_clips = options.pop("num_extra_clips") * (steps > recipe.steps["fast"])
-    examples = training_set(zoo.load(recipe.uses["autoencoder"]), num_extra_clips)
+    options["text_steps"] = min(options["text_steps"], steps)
+    examples = training_set(recipe.dataset[0], zoo.load(recipe.uses["autoencoder"]), num_extra_clips)
     return fit_captioned(model, examples, steps, seed=recipe.seed, checkpoint=checkpoint, log_interval=100, **options)
 
 
 RECIPES = [
     Recipe(
         name="patch-autoencoder-faces",
-        title="Linear video autoencoder: a drawn face, 16 frames of 64x64 RGB, as 64 places in space and time of 96 numbers",
+        title="Linear video autoencoder: a drawn face, 16 frames of 64x64 RGB, as 64 places in space and time of 128 numbers",
         model="PatchAutoencoder",
-        config=PatchAutoencoderConfig(),
+        config=PatchAutoencoderConfig(frame_components=128, latent_channels=128),
         dataset=("faces", "train"),
         steps={"fast": 1, "full": 1},
         seed=45,
@@ -98,9 +140,9 @@ RECIPES = [
         name="text-to-video-faces",
         title="Text to video by tokens of space and time: a drawn face, 64x64, does what an English or Chinese prompt says",
         model="SpaceTimeDiffusion",
-        config=SpaceTimeConfig(vocabulary_size=subwords.VOCABULARY_SIZE, latent_channels=96),
+        config=SpaceTimeConfig(vocabulary_size=subwords.VOCABULARY_SIZE, latent_channels=128, hidden_dim=192),
         dataset=("faces", "train"),
-        steps={"fast": 600, "full": 4800},
+        steps={"fast": 600, "full": 10000},
         seed=46,
         train=_train,
         evaluation="text_to_faces",
@@ -108,6 +150,6 @@ RECIPES = [
         reference="faces",
         uses={"autoencoder": "patch-autoencoder-faces"},
         sampling={"guidance_scale": 7.0, "guidance_interval": (0.0, 0.85), "num_inference_steps": 20},
-        training={"num_extra_clips": 8000, "learning_rate": 3e-3, "batch_size": 32},
+        training={"num_extra_clips": 16000, "text_steps": 3000, "learning_rate": 3e-3, "batch_size": 32},
     ),
 ]
