@@ -86,7 +86,10 @@ DATASETS = {
 }
 # Drawn anew whenever they are needed, in any number, and never stored: what long trainings learn from besides the stored clips.
 DRAWN = {
-    **{f"more-{name}": dataclasses.replace(DATASETS[name], seed=900) for name in ("shapes", "digits", "faces-32", "faces")},
+    **{
+        f"more-{name}": dataclasses.replace(DATASETS[name], seed=900)
+        for name in ("shapes", "digits", "faces-32", "faces", "spheres-64")
+    },
     "free-motion-digits": Dataset(  # bouncing about in any direction; their captions name the digit alone
         "digits",
         {"train": 0},

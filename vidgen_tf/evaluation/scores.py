@@ -11,7 +11,7 @@ from .labels import LABELS
 from .latents import evaluate_autoencoder
 from .motion import evaluate_flow, evaluate_motion_transfer
 from .rollouts import evaluate_latent_model, evaluate_predictor
-from .space_time import evaluate_patch_autoencoder, evaluate_text_to_faces
+from .space_time import evaluate_patch_autoencoder, evaluate_space_time
 from .style_transfer import evaluate_style_transfer
 from .video import evaluate_text_to_video, evaluate_video
 from .video_gan import evaluate_video_gan
@@ -51,7 +51,8 @@ EVALUATIONS = {name: functools.partial(evaluate_classifier, labelled) for name, 
     "colorizer": evaluate_colorizer,
     "sketch_to_video": evaluate_sketch_to_video,
     "patch_autoencoder": evaluate_patch_autoencoder,
-    "text_to_faces": evaluate_text_to_faces,
+    "space_time": evaluate_space_time,
+    "text_to_faces": evaluate_space_time,
     "video_tokenizer": evaluate_tokenizer,
     "autoregressive": evaluate_autoregressive,
     "style_transfer": evaluate_style_transfer,

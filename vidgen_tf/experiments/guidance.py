@@ -3,9 +3,9 @@
 from .. import zoo
 from ..datasets import load
 from ..evaluation.features import mean_frame_features
-from ..evaluation.space_time import face_accuracies
+from ..evaluation.space_time import prompt_accuracies
 from ..metrics.distribution import frechet_distance
-from ..pipelines.space_time import VALIDATION_SEED, face_prompts, sample_prompts
+from ..pipelines.space_time import VALIDATION_SEED, sample_prompts, world_prompts
 from ..pipelines.text_to_video import load_pretrained
 
 SCALES = (3.0, 4.0, 5.0, 7.0)
@@ -22,18 +22,18 @@ def run_ablation(dataset, path, num_prompts=NUM_PROMPTS):
         num_prompts: int.
 
     Returns:
-        list of dicts, one for each scale and interval: "guidance_scale", "until", the scores of `face_accuracies`, and
-        "frame_frechet_distance" to test clips.
+        list of dicts, one for each scale and interval: "guidance_scale", "until", the scores of `prompt_accuracies`, and
+        "frame_frechet_distance" to clips of validation.
     """
     model, autoencoder = load_pretrained(dataset)
-    real = mean_frame_features(load(dataset, "test").frames, dataset)["frame"]
-    prompts, said = face_prompts(num_prompts, seed=VALIDATION_SEED)
+    real = mean_frame_features(load(dataset, "validation").frames, dataset)["frame"]
+    prompts, said = world_prompts(dataset, num_prompts, seed=VALIDATION_SEED)
 
     def make(run):
         scale, until = run
         options = {"guidance_interval": (0.0, until), "seed": 1}
         frames = sample_prompts(model, autoencoder, prompts, scale, **options)
-        row = {"guidance_scale": scale, "until": until} | face_accuracies(frames, said)
+        row = {"guidance_scale": scale, "until": until} | prompt_accuracies(dataset, frames, said)
         features = mean_frame_features(frames, dataset)["frame"]
         return row | {"frame_frechet_distance": frechet_distance(features, real)}
 

@@ -6,7 +6,7 @@ from .autoregressive import autoregressive_samples, token_reconstruction
 from .image_to_video import image_to_video_samples, sketch_to_video_samples
 from .images import decoder_interpolation, generator_interpolation, glo_interpolation
 from .prediction import frame_prediction, latent_rollout
-from .space_time import text_to_faces_samples
+from .space_time import prompted_samples
 from .text_to_video import text_to_video_samples
 from .video import video_samples
 from .video_gan import video_gan_samples
@@ -24,7 +24,8 @@ PIPELINES = {
     "latent_rollout": latent_rollout,
     "video": video_samples,
     "text_to_video": text_to_video_samples,
-    "text_to_faces": text_to_faces_samples,
+    "space_time": prompted_samples,
+    "text_to_faces": prompted_samples,
     "token_reconstruction": token_reconstruction,
     "autoregressive": autoregressive_samples,
 }

@@ -1,20 +1,20 @@
-"""Text to video of drawn faces: prompts in, clips out, by tokens of space and time."""
+"""Text to video by tokens of space and time: prompts in, clips out."""
 
 import numpy as np
 
 from .. import subwords
+from ..datasets import DATASETS
 from ..errors import CourseError
 from ..files import progress
 from ..models.flow_matching import guided_velocity, guided_within
 from ..models.patch_autoencoder import decode_clips
-from ..splits import is_held_out_hair
+from ..splits import is_held_out_prompt
 from ..video import Clip
-from ..worlds.faces.states import sample_states
-from ..worlds.paraphrases import paraphrase
+from ..worlds.paraphrases import draw_states, paraphrase
 from .video import load_autoencoder
 
 BATCH_SIZE = 64  # clips that are sampled together
-PROMPT_SEED, VALIDATION_SEED = 930, 931  # of faces that no data set has: to report by, and to choose by
+PROMPT_SEED, VALIDATION_SEED = 930, 931  # of clips that no data set has: to report by, and to choose by
 DRAWS_PER_PROMPT = 25  # one face in ten has hair that is held out, and not every caption names it
 
 
@@ -39,8 +39,7 @@ def sample_prompts(
         guidance_scale: float from 0 to 20.
         seed: non-negative int.
         guidance_interval: (float, float), timesteps in [0, 1] between which there is guidance, see `guided_within`.
-        vocabulary: str or Path, file of the vocabulary, see `subwords.train`; the course's has words of other worlds as well, so
-            of it those of faces are known.
+        vocabulary: str or Path, file of the vocabulary, see `subwords.train`.
         is_strict: see `subwords.encode`.
         **options: of `LatentDiffusion.sample`: `num_inference_steps`, `solver`.
 
@@ -53,8 +52,7 @@ def sample_prompts(
     """
     if isinstance(guidance_scale, dict):
         raise CourseError("Prompts of subword tokens are guided as a whole: give guidance_scale as a number.")
-    world = "faces" if vocabulary == subwords.PATH else None
-    tokens, batches = subwords.encode(prompts, world, path=vocabulary, is_strict=is_strict), []
+    tokens, batches = subwords.encode(prompts, path=vocabulary, is_strict=is_strict), []
     if not len(tokens):
         raise CourseError("There is no prompt: ask for at least one clip.")
     for first in progress(range(0, len(tokens), BATCH_SIZE), label="sampling", unit="batch", delay=2):
@@ -66,28 +64,27 @@ def sample_prompts(
     return np.concatenate(batches)
 
 
-def face_prompts(count, held_out=False, seed=PROMPT_SEED):
-    """Prompts about faces that are in no training, in forms that no training caption has, half of them in Chinese.
+def world_prompts(world, count, held_out=False, seed=PROMPT_SEED):
+    """Prompts about clips that are in no training, in forms that no training caption has, half of them in Chinese.
 
     Args:
+        world: str, "faces" or "spheres".
         count: int, how many.
-        held_out: whether each names a style and colour of hair that are held out of training together, or none does.
+        held_out: whether each names attributes that are held out of training together, or none does.
         seed: int, `PROMPT_SEED` for prompts to report by, `VALIDATION_SEED` for those to choose by.
 
     Returns:
-        list of str; and a dict of int arrays `(count,)`, what they say, see `paraphrase`.
+        list of str; and a dict of int arrays `(count,)` or `(count, 2)`, what they say, see `paraphrase`.
     """
-    states = sample_states(DRAWS_PER_PROMPT * count, seed, 0, 1, 64)
-    english, chinese, said = paraphrase(states, "faces", seed=seed, split="test")
-    chosen = is_held_out_hair(states) == held_out
-    if held_out:
-        chosen &= (said["hair_style"] >= 0) & (said["hair_colour"] >= 0)
-    rows = np.flatnonzero(chosen)[:count]
+    states = draw_states(world, DRAWS_PER_PROMPT * count, seed)
+    english, chinese, said = paraphrase(states, world, seed=seed, split="test")
+    chosen = is_held_out_prompt(said if held_out else states, world)
+    rows = np.flatnonzero(chosen == held_out)[:count]
     prompts = [str((chinese if i % 2 else english)[row]) for i, row in enumerate(rows)]
     return prompts, {name: value[rows] for name, value in said.items()}
 
 
-def text_to_faces_samples(model, record, count, seed):
+def prompted_samples(model, record, count, seed):
     """Clips of a model of the zoo, for prompts in forms of tests.
 
     Args:
@@ -99,7 +96,7 @@ def text_to_faces_samples(model, record, count, seed):
     Returns:
         list of `Clip`, each with its prompt.
     """
-    prompts, _ = face_prompts(count)
+    prompts, _ = world_prompts(DATASETS[record["dataset"]["name"]].world, count)
     autoencoder = load_autoencoder(record["uses"]["autoencoder"])
     sampled = sample_prompts(model, autoencoder, prompts, seed=seed, **record["sampling"])
     return [Clip(frames, caption=prompt) for frames, prompt in zip(sampled, prompts)]

@@ -8,8 +8,9 @@ from .. import training
 from ..datasets import pipeline
 from ..evaluation.labels import LABELS
 from ..models.classifier import ClassifierConfig
+from ..models.object_classifier import ObjectClassifierConfig
 from ..models.video_classifier import VideoClassifierConfig
-from ..worlds import digits, faces, shapes
+from ..worlds import digits, faces, shapes, spheres
 from ..worlds.corruptions import CORRUPTIONS
 from .recipe import Recipe
 
@@ -117,4 +118,24 @@ _SHAPE_CLIPS = dataclasses.replace(
     dataset=("shapes", "train"),
     evaluation="shape_video_classifier",
 )
-RECIPES = [_DIGIT_IMAGES, _DIGITS, _FACES, _SHAPES, _DIGIT_CLIPS, _SHAPE_CLIPS]
+_SPHERE_CLIPS = dataclasses.replace(
+    _DIGITS,
+    name="classifier-spheres",
+    title="Classifier of spheres and boxes: what the object of each colour is and does, on 16 frames of 64x64 RGB",
+    model="ObjectClassifier",
+    config=ObjectClassifierConfig(
+        shape=(16, 64, 64, 3),
+        num_colors=len(spheres.COLORS),
+        classes={
+            "present": 2,
+            "kind": len(spheres.KINDS),
+            "texture": len(spheres.TEXTURES),
+            "size": len(spheres.SIZES),
+            "motion": len(spheres.MOTIONS),
+        },
+    ),
+    dataset=("spheres-64", "train"),
+    steps={"fast": 400, "full": 2500},
+    evaluation="sphere_classifier",
+)
+RECIPES = [_DIGIT_IMAGES, _DIGITS, _FACES, _SHAPES, _DIGIT_CLIPS, _SHAPE_CLIPS, _SPHERE_CLIPS]

@@ -18,20 +18,20 @@ def check_prompt(prompt):
         prompt: str, as it was typed.
 
     Returns:
-        str, "faces", "digits" or "shapes".
+        str, "faces", "spheres", "digits" or "shapes".
 
     Raises:
         Refused: no text, too much of it, or words that no model knows; the nearest known words are suggested.
         CourseError: what `tokenize` and `world_of_prompt` refuse: contradictions, more than two objects, words of both kinds.
     """
     prompt = check_text(prompt)
-    of_faces = subwords.is_about_faces(prompt)
-    known = subwords.load()[1]["faces"] if of_faces else WORDS
-    if unknown := subwords.unknown_words(prompt, known) if of_faces else unknown_words(prompt):
+    world = subwords.own_world(prompt)
+    known = subwords.load()[1][world] if world else WORDS
+    if unknown := subwords.unknown_words(prompt, known) if world else unknown_words(prompt):
         suggestions = "; ".join(f"{excerpt(word, 20)} → {' / '.join(nearest_words(word, known)) or '?'}" for word in unknown[:5])
         raise Refused("unknown_words", words=suggestions)
     dataset = subwords.world_of_prompt(prompt)
-    if not of_faces:
+    if not world:
         tokenize([prompt])
     return dataset
 

@@ -13,8 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import CourseError
-from . import faces, shapes, spheres
+from . import digits, faces, shapes, spheres
 from .base import uniforms
+from .faces.states import sample_states
+from .spheres.motion import DRAWS as SPHERE_DRAWS
+from .spheres.motion import simulate as simulate_spheres
 
 SPLITS = ("train", "test")
 HELD_OUT_FORMS = 5  # one form in so many is for tests alone
@@ -73,6 +76,27 @@ _FACE_TEMPLATES_ZH = (
     "画面里{who}{does}，{has}",
     "{does}的是{who}，{has}",
 )
+
+
+def draw_states(world, count, seed):
+    """What clips of a world show, without a clip being drawn.
+
+    Args:
+        world: str, a key of `_GRAMMARS`: "faces", "spheres", "shapes" or "digits".
+        count: int, how many clips.
+        seed: non-negative int.
+
+    Returns:
+        dict of arrays, of digits "digit" and "motion" alone.
+    """
+    if world == "faces":
+        return sample_states(count, seed, 0, 1, 64)
+    if world == "spheres":
+        return simulate_spheres(uniforms(seed, 0, count, SPHERE_DRAWS))
+    if world == "shapes":
+        return shapes.simulate(uniforms(seed, 0, count, shapes.DRAWS))
+    u = uniforms(seed, 0, count, 2)
+    return {"digit": np.int64(u[:, :1] * 10), "motion": np.int64(u[:, 1] * len(digits.MOTIONS))}
 
 
 @functools.cache
