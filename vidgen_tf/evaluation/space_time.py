@@ -1,4 +1,4 @@
-"""Text to video by tokens of space and time: does a clip show what its prompt says, by classifiers; what the autoencoder keeps."""
+"""Text to video by tokens of space and time: whether a clip shows what its prompt says, and what the autoencoder keeps."""
 
 import numpy as np
 

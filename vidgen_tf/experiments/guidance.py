@@ -2,7 +2,7 @@
 
 from .. import zoo
 from ..datasets import load
-from ..evaluation.features import mean_frame_features
+from ..evaluation.features import load_cached, mean_frame_features, predict_probabilities
 from ..evaluation.space_time import prompt_accuracies
 from ..metrics.distribution import frechet_distance
 from ..pipelines.space_time import VALIDATION_SEED, sample_prompts, world_prompts
@@ -11,22 +11,38 @@ from ..pipelines.text_to_video import load_pretrained
 SCALES = (3.0, 4.0, 5.0, 7.0)
 UNTIL = (0.85, 1.0)  # the timestep up to which there is guidance
 NUM_PROMPTS = 150
+REAL = {"faces": "faces", "spheres": "spheres-64"}  # world -> data set of its clips
+
+
+def clip_features(frames, world):
+    """Features of a classifier, a row for each clip.
+
+    Args:
+        frames: uint8 `(N, T, 64, 64, 3)`.
+        world: str, "faces" or "spheres".
+
+    Returns:
+        float `(N, D)`.
+    """
+    if world == "faces":
+        return mean_frame_features(frames, "faces")["frame"]
+    return predict_probabilities(load_cached("classifier-spheres"), frames)["features"]
 
 
 def run_ablation(dataset, path, num_prompts=NUM_PROMPTS):
     """Samples the zoo's model for the same prompts with each scale and interval.
 
     Args:
-        dataset: str, "faces".
+        dataset: str, "faces" or "spheres".
         path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
         num_prompts: int.
 
     Returns:
         list of dicts, one for each scale and interval: "guidance_scale", "until", the scores of `prompt_accuracies`, and
-        "frame_frechet_distance" to clips of validation.
+        "frechet_distance" to clips of validation.
     """
     model, autoencoder = load_pretrained(dataset)
-    real = mean_frame_features(load(dataset, "validation").frames, dataset)["frame"]
+    real = clip_features(load(REAL[dataset], "validation").frames, dataset)
     prompts, said = world_prompts(dataset, num_prompts, seed=VALIDATION_SEED)
 
     def make(run):
@@ -34,7 +50,7 @@ def run_ablation(dataset, path, num_prompts=NUM_PROMPTS):
         options = {"guidance_interval": (0.0, until), "seed": 1}
         frames = sample_prompts(model, autoencoder, prompts, scale, **options)
         row = {"guidance_scale": scale, "until": until} | prompt_accuracies(dataset, frames, said)
-        features = mean_frame_features(frames, dataset)["frame"]
-        return row | {"frame_frechet_distance": frechet_distance(features, real)}
+        features = clip_features(frames, dataset)
+        return row | {"frechet_distance": frechet_distance(features, real)}
 
     return zoo.run_rows(path, [(1.0, 1.0), *((scale, until) for scale in SCALES for until in UNTIL)], make)

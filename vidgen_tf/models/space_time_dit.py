@@ -32,6 +32,7 @@ class SpaceTimeConfig(Config):
     prompt_length: int = 40  # tokens
     text_dim: int = 96  # of the text encoder
     text_layers: int = 2
+    has_frozen_text: bool = True  # whether the text encoder stays as it is while the flow is learned
     prompt_dropout: float = 0.1  # probability that a training clip loses its prompt
     timestep_shift: float = 3.0  # see `shift_timesteps`
     uniform_timestep_prob: float = 0.0  # see `sample_timesteps`
@@ -153,7 +154,7 @@ class SpaceTimeDiffusion(LatentDiffusion):
         super().__init__(config)
 
     def build_network(self):
-        """A network of this model's sizes with new weights, save for the text encoder: it has the model's, and keeps them.
+        """A network of this model's sizes with new weights, save for the text encoder, which has the model's.
 
         Returns:
             `keras.Model`, see the call arguments.
@@ -193,7 +194,7 @@ class SpaceTimeDiffusion(LatentDiffusion):
         network = keras.Model({"noisy": noisy, "timesteps": t, "tokens": tokens}, velocity, name="transformer")
         if hasattr(self, "network"):  # the flow is learned by a network whose text encoder has learned already
             encoder.set_weights(self.text_encoder.get_weights())
-            encoder.trainable = False
+            encoder.trainable = not config.has_frozen_text
         return network
 
     @property

@@ -1,5 +1,6 @@
 """How text to video of drawn faces is trained: an autoencoder in closed form, then a transformer over space and time."""
 
+import dataclasses
 import itertools
 import time
 
@@ -22,11 +23,23 @@ NUM_COMPONENTS = 256  # principal components of a clip that the text encoder lea
 TEXT_BATCH_SIZE, TEXT_LEARNING_RATE = 64, 2e-3
 
 
-def training_set(world, autoencoder, num_extra_clips=0):
+def allowed_clips(clips):
+    """The clips that text to video may learn from.
+
+    Args:
+        clips: `LabelledClips` of any world.
+
+    Returns:
+        `LabelledClips` without held-out combinations of attributes.
+    """
+    return clips[~is_held_out_prompt(clips.states, clips.world)]
+
+
+def training_set(dataset, autoencoder, num_extra_clips=0):
     """Latents of clips without held-out combinations of attributes, and captions of each in several forms.
 
     Args:
-        world: str, "faces", "digits", "shapes" or "spheres".
+        dataset: str, a data set with a world that `paraphrase` knows.
         autoencoder: fitted `PatchAutoencoder`.
         num_extra_clips: int, how many clips to draw besides those of the training split.
 
@@ -34,11 +47,11 @@ def training_set(world, autoencoder, num_extra_clips=0):
         dict of "latents", float32 `(N, num_moments, latent_dim)`, and "tokens", int32 `(N, CAPTIONS_PER_CLIP, PROMPT_LENGTH)`.
     """
     latents, tokens = [], []
-    for i, clips in enumerate(itertools.chain([load(world)], iter_drawn(f"more-{world}", num_extra_clips))):
-        clips = clips[~is_held_out_prompt(clips.states, world)]
+    for i, clips in enumerate(itertools.chain([load(dataset)], iter_drawn(f"more-{dataset}", num_extra_clips))):
+        clips = allowed_clips(clips)
         latents.append(encode_clips(autoencoder, clips.frames))
         seeds = CAPTION_SEED + np.arange(CAPTIONS_PER_CLIP // 2) + i * CAPTIONS_PER_CLIP
-        pairs = [paraphrase(clips.states, world, seed=int(seed))[:2] for seed in seeds]
+        pairs = [paraphrase(clips.states, clips.world, seed=int(seed))[:2] for seed in seeds]
         tokens.append(np.stack([subwords.encode(captions) for pair in pairs for captions in pair], axis=1))
     return {"latents": np.concatenate(latents), "tokens": np.concatenate(tokens)}
 
@@ -110,8 +123,8 @@ def fit_captioned(model, examples, steps, text_steps, batch_size=16, seed=0, **o
 
 def _fit_autoencoder(recipe, model, steps, checkpoint):
     """The principal components of the training clips: no steps, and nothing to resume."""
-    begun, clips = time.monotonic(), load(*recipe.dataset)
-    model.fit_components(clips[~is_held_out_prompt(clips.states, recipe.dataset[0])].frames, recipe.seed)
+    begun = time.monotonic()
+    model.fit_components(allowed_clips(load(*recipe.dataset)).frames, recipe.seed)
     return {"step": np.array([steps]), "seconds": np.array([time.monotonic() - begun])}
 
 
@@ -124,32 +137,50 @@ def _train(recipe, model, steps, checkpoint):
     return fit_captioned(model, examples, steps, seed=recipe.seed, checkpoint=checkpoint, log_interval=100, **options)
 
 
+_AUTOENCODER = Recipe(
+    name="patch-autoencoder-faces",
+    title="Linear video autoencoder: a drawn face, 16 frames of 64x64 RGB, as 64 places in space and time of 128 numbers",
+    model="PatchAutoencoder",
+    config=PatchAutoencoderConfig(frame_components=128, latent_channels=128),
+    dataset=("faces", "train"),
+    steps={"fast": 1, "full": 1},
+    seed=45,
+    train=_fit_autoencoder,
+    evaluation="patch_autoencoder",
+)
+_FACES = Recipe(
+    name="text-to-video-faces",
+    title="Text to video by tokens of space and time: a drawn face, 64x64, does what an English or Chinese prompt says",
+    model="SpaceTimeDiffusion",
+    config=SpaceTimeConfig(vocabulary_size=subwords.VOCABULARY_SIZE, latent_channels=128, hidden_dim=192),
+    dataset=("faces", "train"),
+    steps={"fast": 600, "full": 10000},
+    seed=46,
+    train=_train,
+    evaluation="space_time",
+    pipeline="space_time",
+    reference="faces",
+    uses={"autoencoder": "patch-autoencoder-faces"},
+    sampling={"guidance_scale": 7.0, "guidance_interval": (0.0, 0.85), "num_inference_steps": 20},
+    training={"num_extra_clips": 16000, "text_steps": 3000, "learning_rate": 3e-3, "batch_size": 32},
+)
 RECIPES = [
-    Recipe(
-        name="patch-autoencoder-faces",
-        title="Linear video autoencoder: a drawn face, 16 frames of 64x64 RGB, as 64 places in space and time of 128 numbers",
-        model="PatchAutoencoder",
-        config=PatchAutoencoderConfig(frame_components=128, latent_channels=128),
-        dataset=("faces", "train"),
-        steps={"fast": 1, "full": 1},
-        seed=45,
-        train=_fit_autoencoder,
-        evaluation="patch_autoencoder",
+    _AUTOENCODER,
+    dataclasses.replace(
+        _AUTOENCODER,
+        name="patch-autoencoder-spheres",
+        title="Linear video autoencoder: rendered balls and boxes, 16 frames of 64x64 RGB, as 64 places of 128 numbers",
+        dataset=("spheres-64", "train"),
     ),
-    Recipe(
-        name="text-to-video-faces",
-        title="Text to video by tokens of space and time: a drawn face, 64x64, does what an English or Chinese prompt says",
-        model="SpaceTimeDiffusion",
-        config=SpaceTimeConfig(vocabulary_size=subwords.VOCABULARY_SIZE, latent_channels=128, hidden_dim=192),
-        dataset=("faces", "train"),
-        steps={"fast": 600, "full": 10000},
-        seed=46,
-        train=_train,
-        evaluation="text_to_faces",
-        pipeline="text_to_faces",
-        reference="faces",
-        uses={"autoencoder": "patch-autoencoder-faces"},
-        sampling={"guidance_scale": 7.0, "guidance_interval": (0.0, 0.85), "num_inference_steps": 20},
-        training={"num_extra_clips": 16000, "text_steps": 3000, "learning_rate": 3e-3, "batch_size": 32},
+    _FACES,
+    dataclasses.replace(
+        _FACES,
+        name="text-to-video-spheres",
+        title="Text to video by tokens of space and time: rendered balls and boxes, 64x64, as an English or Chinese prompt says",
+        config=dataclasses.replace(_FACES.config, has_frozen_text=False),
+        dataset=("spheres-64", "train"),
+        reference="spheres-64",
+        uses={"autoencoder": "patch-autoencoder-spheres"},
+        sampling={"guidance_scale": 3.0, "num_inference_steps": 20},
     ),
 ]
