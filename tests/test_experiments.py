@@ -12,7 +12,7 @@ from vidgen_tf import datasets, training
 from vidgen_tf.errors import CourseError
 from vidgen_tf.evaluation import adherence
 from vidgen_tf.experiments import diffusion, guidance, text_to_video, video_gan
-from vidgen_tf.pipelines.space_time import VALIDATION_SEED, face_prompts
+from vidgen_tf.pipelines.space_time import VALIDATION_SEED, world_prompts
 from vidgen_tf.recipes import RECIPES
 from vidgen_tf.recipes import diffusion as diffusion_recipes
 from vidgen_tf.recipes import text_to_video as text_recipes
@@ -231,8 +231,8 @@ def test_a_training_from_scratch_of_another_data_set_is_refused(tmp_path):
 def test_the_study_of_guidance_tries_each_scale_and_interval_on_prompts_for_choosing(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(guidance, "load_pretrained", lambda dataset: (None, None))
-    monkeypatch.setattr(guidance, "mean_frame_features", lambda frames, dataset: {"frame": np.eye(4)[:, :2]})
-    monkeypatch.setattr(guidance, "face_accuracies", lambda frames, said: {"joint_accuracy": 0.5})
+    monkeypatch.setattr(guidance, "clip_features", lambda frames, world: np.eye(4)[:, :2])
+    monkeypatch.setattr(guidance, "prompt_accuracies", lambda world, frames, said: {"joint_accuracy": 0.5})
 
     def sample(model, autoencoder, prompts, scale, *, guidance_interval, **options):
         asked.append((scale, guidance_interval[1], tuple(prompts)))
@@ -240,7 +240,7 @@ def test_the_study_of_guidance_tries_each_scale_and_interval_on_prompts_for_choo
     monkeypatch.setattr(guidance, "sample_prompts", sample)
     rows = guidance.run_ablation("faces", tmp_path / "rows.json", num_prompts=3)
     assert len({row[:2] for row in asked}) == len(rows) == 1 + len(guidance.SCALES) * len(guidance.UNTIL)
-    assert {row[2] for row in asked} == {tuple(face_prompts(3, seed=VALIDATION_SEED)[0])}
-    assert not {*asked[0][2]} & {*face_prompts(3)[0]}  # none that is reported by
+    assert {row[2] for row in asked} == {tuple(world_prompts("faces", 3, seed=VALIDATION_SEED)[0])}
+    assert not {*asked[0][2]} & {*world_prompts("faces", 3)[0]}  # none that is reported by
     distance = pytest.approx(0, abs=1e-3)
-    assert rows[0] == {"guidance_scale": 1.0, "until": 1.0, "joint_accuracy": 0.5, "frame_frechet_distance": distance}
+    assert rows[0] == {"guidance_scale": 1.0, "until": 1.0, "joint_accuracy": 0.5, "frechet_distance": distance}

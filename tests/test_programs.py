@@ -10,6 +10,8 @@ import pytest
 from toy_course import Folder
 from toy_notebooks import write_notebook
 
+from vidgen_tf.coursebook import kernel_starts
+
 posix = pytest.mark.skipif(os.name == "nt", reason="signals to a process are POSIX")
 
 
@@ -133,6 +135,7 @@ def test_the_test_command_passes_options_on(folder):
     assert unit == [*side_by_side, *options, str(folder.path / "tests")]
     assert nbval[0] == "--nbval" and nbval[-5:] == [*options, str(folder.path / "notebooks")]
     assert nbval[-9:-5] == ["-n", "2", "--dist", "loadfile"], "a notebook's cells stay together"
+    assert nbval[-11:-9] == ["-p", "vidgen_tf.coursebook.kernel_starts"]
     quick = calls_of_test(folder, "--fast", unit=(1, 1, 1))
     assert quick.out.splitlines()[-1] == "1 passed, 1 failed" and quick.returncode == 1
     assert set(rows(quick.out)) == {"ruff check", "ruff format", "unit tests"}
@@ -155,3 +158,29 @@ def test_the_test_command_runs_only_the_paths_it_is_given(folder):
     changed = calls_of_test(folder, as_seen_by_the_caller, nbval=(1, 0, 1))
     assert changed.out.splitlines()[-1] == "0 passed, 1 failed" and rows(changed.out) == {"notebooks": "NO"}
     assert [call[-1] for call in changed.calls] == [str(notebook)]
+
+
+@pytest.mark.parametrize("deaths, ends_well", [(0, True), (2, True), (3, False)])
+def test_a_kernel_that_dies_at_its_start_is_started_again(deaths, ends_well):
+    calls = []
+
+    def start(**options):
+        calls.append(options)
+        if len(calls) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return "manager", "client"
+
+    start_again = kernel_starts.retry_start(start)
+    if ends_well:
+        assert start_again(kernel_name="python") == ("manager", "client")
+    else:
+        with pytest.raises(RuntimeError, match="died"):
+            start_again(kernel_name="python")
+    assert calls == [{"kernel_name": "python"}] * min(deaths + 1, kernel_starts.START_ATTEMPTS)
+
+
+def test_nbval_starts_its_kernels_so(monkeypatch):
+    kernel = pytest.importorskip("nbval.kernel")
+    monkeypatch.setattr(kernel, "start_new_kernel", lambda **options: "started")
+    kernel_starts.pytest_configure()
+    assert kernel.start_new_kernel.__wrapped__() == "started"

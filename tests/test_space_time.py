@@ -1,5 +1,7 @@
 """Text to video by tokens of space and time: the linear autoencoder, the text encoder, the transformer, and what is measured."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from keras import ops
 
 from vidgen_tf import subwords, zoo
 from vidgen_tf.errors import CourseError
-from vidgen_tf.evaluation.space_time import face_accuracies, face_matches
+from vidgen_tf.evaluation.space_time import face_matches, prompt_accuracies, sphere_matches
 from vidgen_tf.models.flow_matching import FlowMatching, guided_velocity
 from vidgen_tf.models.patch_autoencoder import (
     PatchAutoencoder,
@@ -21,11 +23,11 @@ from vidgen_tf.models.patch_autoencoder import (
 )
 from vidgen_tf.models.space_time_dit import SpaceTimeConfig, SpaceTimeDiffusion, space_time_positions
 from vidgen_tf.models.text_transformer import TextTransformer
-from vidgen_tf.pipelines.space_time import face_prompts, sample_prompts
+from vidgen_tf.pipelines.space_time import sample_prompts, world_prompts
 from vidgen_tf.pipelines.text_to_video import load_pretrained, text_to_video
 from vidgen_tf.recipes import RECIPES, space_time
-from vidgen_tf.recipes.space_time import CAPTIONS_PER_CLIP, fit_captioned
-from vidgen_tf.splits import HELD_OUT_HAIR, is_held_out_hair
+from vidgen_tf.recipes.space_time import CAPTIONS_PER_CLIP, fit_captioned, fit_prompts
+from vidgen_tf.splits import HELD_OUT_HAIR, is_held_out_prompt
 from vidgen_tf.worlds import faces
 
 SMALL = PatchAutoencoderConfig(
@@ -180,10 +182,29 @@ def test_a_new_transformer_predicts_0_and_listens_to_the_prompt_once_trained():
     # two prompts, two clips: what is sampled must be that of the prompt
     both = rng.normal(size=(2, 2, TINY.latent_dim)).astype(np.float32)
     examples = {"latents": np.tile(both, (40, 1, 1)), "tokens": np.tile(tokens[:2, None], (40, CAPTIONS_PER_CLIP, 1))}
-    fit_captioned(model, examples, 300, seed=1, learning_rate=1e-2, log_interval=100)
+    fit_captioned(model, examples, 300, text_steps=150, seed=1, learning_rate=1e-2, log_interval=100)
     sampled = model.sample(4, seed=3, velocity_fn=guided_velocity(model, 1.0, conditioning={"tokens": tokens}))
     error = np.abs(sampled[:, None] - both[None]).mean(axis=(2, 3))
     assert error.argmin(axis=1).tolist() == [0, 1, 0, 1] and error.min(axis=1).max() < 0.35
+
+
+def test_the_text_encoder_learns_what_clips_have_in_common_and_the_flow_leaves_it_alone():
+    keras.utils.set_random_seed(1)
+    model, rng = SpaceTimeDiffusion(TINY), np.random.default_rng(0)
+    tokens = subwords.encode(["someone smiles", "someone blinks"] * 40)
+    latents = rng.normal(size=(80, 2, TINY.latent_dim)).astype(np.float32)
+    latents[:, 0, 0] = np.where(np.arange(80) % 2, 9, -9)  # what the prompt decides
+    examples = {"latents": latents, "tokens": np.repeat(tokens[:, None], CAPTIONS_PER_CLIP, axis=1)}
+    before = model.text_encoder.get_weights()
+    losses = fit_prompts(model, examples, 200, seed=1)["loss"]
+    assert losses[-1] < losses[0]
+    learned = model.text_encoder.get_weights()
+    assert any(np.any(new != old) for new, old in zip(learned, before))
+    for has_frozen_text in (True, False):
+        model.config = dataclasses.replace(TINY, has_frozen_text=has_frozen_text)
+        encoder = FlowMatching(model, 0.9, seed=1).network.get_layer("text_encoder")
+        assert all(np.array_equal(new, old) for new, old in zip(encoder.get_weights(), learned))
+        assert bool(encoder.trainable_variables) != has_frozen_text
 
 
 def test_the_loss_learns_in_every_weight():
@@ -208,12 +229,15 @@ def test_impossible_transformers_are_refused(changes):
 
 
 def test_prompts_for_tests_are_half_chinese_and_hold_out_what_training_has_not():
-    prompts, said = face_prompts(60)
+    prompts, said = world_prompts("faces", 60)
     assert len(prompts) == 60 and sum(not prompt.isascii() for prompt in prompts) == 30
-    assert not np.any(is_held_out_hair(said))
-    prompts, said = face_prompts(60, held_out=True)
-    assert len(prompts) == 60 and np.all(is_held_out_hair(said))
+    assert not np.any(is_held_out_prompt(said, "faces"))
+    prompts, said = world_prompts("faces", 60, held_out=True)
+    assert len(prompts) == 60 and np.all(is_held_out_prompt(said, "faces"))
     assert {*zip(said["hair_style"].tolist(), said["hair_colour"].tolist())} == {*HELD_OUT_HAIR}
+    prompts, said = world_prompts("spheres", 60)
+    assert not np.any(is_held_out_prompt(said, "spheres")) and len({*prompts}) == 60
+    assert np.all(is_held_out_prompt(world_prompts("spheres", 60, held_out=True)[1], "spheres"))
 
 
 def test_real_clips_are_read_as_what_their_captions_say():
@@ -222,14 +246,30 @@ def test_real_clips_are_read_as_what_their_captions_say():
 
     clips = load("faces", "test", 120)
     said = paraphrase(clips.states, "faces", seed=9, split="test")[2]
-    scores = face_accuracies(clips.frames, said)
+    scores = prompt_accuracies("faces", clips.frames, said)
     assert scores["joint_accuracy"] > 0.93 and min(scores.values()) > 0.93
     wrong = said | {"expression": (said["expression"] + 1) % 5}
-    assert face_accuracies(clips.frames, wrong)["motion_accuracy"] < 0.1
+    assert prompt_accuracies("faces", clips.frames, wrong)["motion_accuracy"] < 0.1
     other = said | {"hair_colour": np.where(said["hair_colour"] < 0, -1, (said["hair_colour"] + 1) % 5)}
     matches = face_matches(clips.frames, other)
     assert matches["hair_colour_accuracy"][said["hair_colour"] < 0].all()  # what is left open can't be wrong
     assert not matches["hair_colour_accuracy"][said["hair_colour"] >= 0].any()
+
+
+def test_real_spheres_are_read_as_what_their_captions_say():
+    from vidgen_tf.datasets import load
+    from vidgen_tf.worlds.paraphrases import paraphrase
+
+    clips = load("spheres-64", "test", 120)
+    said = paraphrase(clips.states, "spheres", seed=9, split="test")[2]
+    scores = prompt_accuracies("spheres", clips.frames, said)
+    assert scores["joint_accuracy"] > 0.75 and scores["appearance_accuracy"] > 0.85
+    other = said | {"color": np.where(said["color"] >= 0, (said["color"] + 1) % 6, -1)}
+    assert prompt_accuracies("spheres", clips.frames, other)["joint_accuracy"] < 0.1
+    wrong = said | {"texture": np.where(said["texture"] >= 0, (said["texture"] + 1) % 4, -1)}
+    matches = sphere_matches(clips.frames, wrong)
+    assert matches["texture_accuracy"][~matches["asked"]["texture"]].all()  # what is left open can't be wrong
+    assert matches["texture_accuracy"][matches["asked"]["texture"]].mean() < 0.1
 
 
 def test_held_out_hair_reaches_neither_the_autoencoder_nor_the_transformer(monkeypatch):
@@ -238,9 +278,9 @@ def test_held_out_hair_reaches_neither_the_autoencoder_nor_the_transformer(monke
     monkeypatch.setattr(space_time, "load", lambda *arguments: mixed)
     monkeypatch.setattr(space_time, "iter_drawn", lambda name, count: iter([mixed] if count else []))
     monkeypatch.setattr(space_time, "encode_clips", lambda model, frames: frames[:, :, 0, :4, 0].astype(np.float32))
-    allowed = mixed[~is_held_out_hair(mixed.states)]
+    allowed = mixed[~is_held_out_prompt(mixed.states, "faces")]
     assert len(allowed) <= 40
-    examples = space_time.training_set(None, num_extra_clips=60)
+    examples = space_time.training_set("faces", None, num_extra_clips=60)
     assert np.array_equal(examples["latents"], np.tile(allowed.frames[:, :, 0, :4, 0], (2, 1, 1)))
     assert examples["tokens"].shape == (2 * len(allowed), CAPTIONS_PER_CLIP, subwords.PROMPT_LENGTH)
     assert not np.array_equal(*np.split(examples["tokens"], 2))  # other captions for the clips of another block
@@ -269,12 +309,12 @@ def test_prompts_about_faces_become_clips_with_their_prompts():
 def test_the_shipped_model_does_what_prompts_in_new_forms_say():
     """A tenth of what its record was measured on."""
     record = zoo.record("text-to-video-faces")
-    prompts, said = face_prompts(40)
+    prompts, said = world_prompts("faces", 40)
     model, patches = load_pretrained("faces")
     frames = sample_prompts(model, patches, prompts, **record["sampling"], seed=3)
-    scores, recorded = face_accuracies(frames, said), record["scores"]
+    scores, recorded = prompt_accuracies("faces", frames, said), record["scores"]
     for name in ("appearance_accuracy", "motion_accuracy", "joint_accuracy"):
         deviation = np.sqrt(recorded[name] * (1 - recorded[name]) / 40)
         assert abs(scores[name] - recorded[name]) < 4 * deviation, name
     swapped = {name: np.roll(value, 1) for name, value in said.items()}
-    assert face_accuracies(frames, swapped)["joint_accuracy"] < 0.3 * scores["joint_accuracy"]  # the control
+    assert prompt_accuracies("faces", frames, swapped)["joint_accuracy"] < 0.3 * scores["joint_accuracy"]  # the control
