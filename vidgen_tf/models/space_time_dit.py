@@ -32,7 +32,7 @@ class SpaceTimeConfig(Config):
     prompt_length: int = 40  # tokens
     text_dim: int = 96  # of the text encoder
     text_layers: int = 2
-    has_frozen_text: bool = True  # whether the text encoder stays as it is while the flow is learned
+    has_frozen_text: bool = False  # whether the text encoder stays as it is while the flow is learned
     prompt_dropout: float = 0.1  # probability that a training clip loses its prompt
     timestep_shift: float = 3.0  # see `shift_timesteps`
     uniform_timestep_prob: float = 0.0  # see `sample_timesteps`

@@ -21,6 +21,7 @@ from .space_time import CAPTIONS_PER_CLIP, fit_captioned
 
 MIN_CLIPS = 20
 STEPS = {"fast": 600, "full": 4800}
+TEXT_STEPS = {"fast": 300, "full": 1500}  # of the text encoder, before the flow is learned
 VALIDATION_SHARE = 0.1  # of the clips
 BATCH_SIZE = 32
 SAMPLING = {"guidance_scale": 3.0, "num_inference_steps": 20}
@@ -61,7 +62,7 @@ def train(data, folder, budget="full", resume=False, fps=8, seed=0):
     model, autoencoder, examples = build(clips, captions, held_out, folder / VOCABULARY, seed)
     learned, other = ({name: value[rows] for name, value in examples.items()} for rows in (~held_out, held_out))
     options = {"batch_size": min(BATCH_SIZE, len(learned["latents"])), "learning_rate": 3e-3, "log_interval": 100}
-    fit_captioned(model, learned, STEPS[budget], seed=seed, checkpoint=checkpoint, **options)
+    fit_captioned(model, learned, STEPS[budget], TEXT_STEPS[budget], seed=seed, checkpoint=checkpoint, **options)
     scores = {"num_clips": int(np.sum(~held_out)), "num_kept_apart": int(held_out.sum())}
     scores |= compare_losses(model, learned, other, seed)
     save(folder, {"autoencoder": autoencoder, "model": model}, {"fps": fps, "sampling": SAMPLING, "scores": scores})

@@ -152,7 +152,7 @@ _FACES = Recipe(
     name="text-to-video-faces",
     title="Text to video by tokens of space and time: a drawn face, 64x64, does what an English or Chinese prompt says",
     model="SpaceTimeDiffusion",
-    config=SpaceTimeConfig(vocabulary_size=subwords.VOCABULARY_SIZE, latent_channels=128, hidden_dim=192),
+    config=SpaceTimeConfig(vocabulary_size=subwords.VOCABULARY_SIZE, latent_channels=128, hidden_dim=192, has_frozen_text=True),
     dataset=("faces", "train"),
     steps={"fast": 600, "full": 10000},
     seed=46,
