@@ -213,7 +213,7 @@ def test_damaged_records_of_experiments_are_one_sentence(text, tmp_path, monkeyp
 @pytest.mark.parametrize("name", sorted(zoo.manifest()))
 def test_every_shipped_file_is_what_its_record_says(name):
     record = zoo.record(name)
-    assert zoo.verified_path(name).stat().st_size == record["bytes"] < 7e6
+    assert zoo.verified_path(name).stat().st_size == record["bytes"] < 12e6
     data = record["dataset"]
     assert datasets.checksum(data["name"], data["split"]) == data["sha256"], "trained on data that this code no longer makes"
 
@@ -246,4 +246,4 @@ def test_every_shipped_model_is_built_by_its_recipe():
 def test_the_zoo_is_small_and_complete():
     assert set(zoo.manifest()) == set(RECIPES)
     assert not any(record["commit"].endswith("+") for record in zoo.manifest().values()), "trained by code that isn't committed"
-    assert sum(path.stat().st_size for path in records.FOLDER.glob("*")) < 70e6  # a clone stays a matter of seconds
+    assert sum(path.stat().st_size for path in records.FOLDER.glob("*")) < 90e6  # a clone stays a matter of seconds
