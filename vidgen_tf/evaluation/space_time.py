@@ -78,11 +78,16 @@ def prompt_accuracies(world, frames, said):
         said: dict of int arrays of `paraphrase`, -1 where nothing is said.
 
     Returns:
-        dict of float in [0, 1], named as by `face_matches` or `sphere_matches`.
+        dict of float in [0, 1], named as by `face_matches` or `sphere_matches`; where there can be two objects also
+        "one_object_joint_accuracy" and "two_objects_joint_accuracy", of the prompts that ask for so many.
     """
     matches = MATCHES[world](frames, said)
     asked = {f"{name}_accuracy": rows for name, rows in matches.pop("asked").items()}
-    return {name: float(right[asked.get(name, slice(None))].mean()) for name, right in matches.items()}
+    shares = {name: float(right[asked.get(name, slice(None))].mean()) for name, right in matches.items()}
+    for name, count in {"one_object": 1, "two_objects": 2}.items():
+        if "objects" in said and np.any(said["objects"] == count):
+            shares[f"{name}_joint_accuracy"] = float(matches["joint_accuracy"][said["objects"] == count].mean())
+    return shares
 
 
 def evaluate_space_time(model, record):

@@ -8,7 +8,7 @@ from ..metrics.distribution import frechet_distance
 from ..pipelines.space_time import VALIDATION_SEED, sample_prompts, world_prompts
 from ..pipelines.text_to_video import load_pretrained
 
-SCALES = (3.0, 4.0, 5.0, 7.0)
+SCALES = (1.5, 2.0, 3.0, 5.0)
 UNTIL = (0.85, 1.0)  # the timestep up to which there is guidance
 NUM_PROMPTS = 150
 REAL = {"faces": "faces", "spheres": "spheres-64"}  # world -> data set of its clips
