@@ -6,7 +6,7 @@ import keras
 
 from .. import training
 from ..datasets import pipeline
-from ..evaluation.labels import LABELS
+from ..evaluation.labels import LABELS, NUM_EXTRA_SPHERES
 from ..models.classifier import ClassifierConfig
 from ..models.object_classifier import ObjectClassifierConfig
 from ..models.video_classifier import VideoClassifierConfig
@@ -135,7 +135,8 @@ _SPHERE_CLIPS = dataclasses.replace(
         },
     ),
     dataset=("spheres-64", "train"),
-    steps={"fast": 400, "full": 2500},
+    steps={"fast": 400, "full": 1000},
     evaluation="sphere_classifier",
+    training={"num_extra_clips": NUM_EXTRA_SPHERES},  # for the record: `LABELS` draws them
 )
 RECIPES = [_DIGIT_IMAGES, _DIGITS, _FACES, _SHAPES, _DIGIT_CLIPS, _SHAPE_CLIPS, _SPHERE_CLIPS]
