@@ -64,20 +64,21 @@ def sample_prompts(
     return np.concatenate(batches)
 
 
-def world_prompts(world, count, held_out=False, seed=PROMPT_SEED):
-    """Prompts about clips that are in no training, in forms that no training caption has, half of them in Chinese.
+def world_prompts(world, count, held_out=False, seed=PROMPT_SEED, forms="test"):
+    """Prompts about clips that are in no training, half of them in Chinese.
 
     Args:
         world: str, "faces" or "spheres".
         count: int, how many.
         held_out: whether each names attributes that are held out of training together, or none does.
         seed: int, `PROMPT_SEED` for prompts to report by, `VALIDATION_SEED` for those to choose by.
+        forms: str, "test" for forms that no caption of training has, "train" for those that it has.
 
     Returns:
         list of str; and a dict of int arrays `(count,)` or `(count, 2)`, what they say, see `paraphrase`.
     """
     states = draw_states(world, DRAWS_PER_PROMPT * count, seed)
-    english, chinese, said = paraphrase(states, world, seed=seed, split="test")
+    english, chinese, said = paraphrase(states, world, seed=seed, split=forms)
     chosen = is_held_out_prompt(said if held_out else states, world)
     rows = np.flatnonzero(chosen == held_out)[:count]
     prompts = [str((chinese if i % 2 else english)[row]) for i, row in enumerate(rows)]
