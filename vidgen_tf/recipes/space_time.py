@@ -161,7 +161,7 @@ _FACES = Recipe(
     pipeline="space_time",
     reference="faces",
     uses={"autoencoder": "patch-autoencoder-faces"},
-    sampling={"guidance_scale": 7.0, "guidance_interval": (0.0, 0.85), "num_inference_steps": 20},
+    sampling={"guidance_scale": 3.0, "num_inference_steps": 20},
     training={"num_extra_clips": 16000, "text_steps": 3000, "learning_rate": 3e-3, "batch_size": 32},
 )
 RECIPES = [
@@ -181,6 +181,5 @@ RECIPES = [
         dataset=("spheres-64", "train"),
         reference="spheres-64",
         uses={"autoencoder": "patch-autoencoder-spheres"},
-        sampling={"guidance_scale": 3.0, "num_inference_steps": 20},
     ),
 ]
