@@ -231,7 +231,7 @@ CASES |= {
     "object_classifier": Case(
         lambda: object_classifier.build_object_classifier(
             object_classifier.ObjectClassifierConfig(
-                (4, 16, 16, 3), 2, CLASSES, filters=(4, 4, 6), temporal_filters=(6,), feature_dim=5
+                (4, 16, 16, 3), 2, CLASSES, filters=(4, 4, 6), color_filters=(3, 3, 3), temporal_filters=(6,), feature_dim=5
             )
         ),
         floats(4, 4, 16, 16, 3),

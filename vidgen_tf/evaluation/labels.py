@@ -3,6 +3,8 @@
 import numpy as np
 
 from ..datasets import iter_drawn, load
+from ..models.patch_autoencoder import decode_clips, encode_clips
+from ..pipelines.video import load_autoencoder
 from ..splits import training_clips
 from ..worlds import digits, faces, shapes, spheres
 from ..worlds.corruptions import CORRUPTIONS, corrupt
@@ -165,7 +167,8 @@ def shape_clips(split):
 
 
 def sphere_clips(split):
-    """Clips of spheres and boxes, and what the object of each colour is and does.
+    """Clips of spheres and boxes, and what the object of each colour is and does. Of those to train on every second one has been
+    through the autoencoder: a classifier of generated clips must not mind its blur.
 
     Args:
         split: "train", "validation" or "test".
@@ -177,10 +180,11 @@ def sphere_clips(split):
     parts = [load("spheres-64", split)]
     if split == "train":
         parts = [training_clips(clips) for clips in (*parts, *iter_drawn("more-spheres-64", NUM_EXTRA_SPHERES))]
-    labels = [sphere_labels(clips.states) for clips in parts]
-    return np.concatenate([clips.frames for clips in parts]), {
-        name: np.concatenate([label[name] for label in labels]) for name in labels[0]
-    }
+    frames, labels = np.concatenate([clips.frames for clips in parts]), [sphere_labels(clips.states) for clips in parts]
+    if split == "train":
+        autoencoder = load_autoencoder("patch-autoencoder-spheres")
+        frames[::2] = decode_clips(autoencoder, encode_clips(autoencoder, frames[::2]))
+    return frames, {name: np.concatenate([label[name] for label in labels]) for name in labels[0]}
 
 
 def sphere_labels(states):

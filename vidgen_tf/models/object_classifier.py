@@ -17,23 +17,34 @@ class ObjectClassifierConfig(Config):
     num_colors: int  # at most one object has each
     classes: dict[str, int]  # attribute of an object -> number of its classes
     frame_step: int = 2  # every second frame is looked at
-    filters: tuple[int, ...] = (32, 64, 96)  # of the 2D convolutions; all but the last one halve the feature map
+    filters: tuple[int, ...] = (32, 64, 96)  # of the 2D convolutions on grey frames; all but the last one halve the feature map
+    color_filters: tuple[int, ...] = (16, 24, 24)  # of those on colour frames
     temporal_filters: tuple[int, ...] = (128, 128)  # of the 1D convolutions
     feature_dim: int = 96
 
 
-def _locate(x, num_colors):
+def _feature_maps(x, filters):
+    """2D convolutions: all but the last one halve the map."""
+    for i, count in enumerate(filters):
+        size, strides = (3, 1) if i == len(filters) - 1 else (4, 2)
+        x = layers.Conv2D(count, size, strides=strides, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    return x
+
+
+def _locate(color_maps, x, num_colors):
     """Where each colour's object is, and what is there: softmax attention over the places of a frame, a map for each colour.
 
     Args:
-        x: float `(B, H, W, D)`, feature maps.
+        color_maps: float `(B, H, W, C)`, by which objects are found.
+        x: float `(B, H, W, D)`, features of what is there.
         num_colors: int.
 
     Returns:
         float `(B, num_colors, D + 3)`: features, the place, from -1 to 1, and how strongly the object is seen.
     """
     height, width = x.shape[1:3]
-    attention = ops.reshape(layers.Conv2D(num_colors, 1, dtype="float32")(x), (-1, height * width, num_colors))
+    attention = ops.reshape(layers.Conv2D(num_colors, 1, dtype="float32")(color_maps), (-1, height * width, num_colors))
     y, x_axis = ops.meshgrid(ops.linspace(-1.0, 1.0, height), ops.linspace(-1.0, 1.0, width), indexing="ij")
     places = ops.reshape(ops.stack([y, x_axis], axis=-1), (1, height * width, 2))
     features = ops.reshape(x, (-1, height * width, x.shape[-1]))
@@ -46,7 +57,8 @@ def _locate(x, num_colors):
 def build_object_classifier(config):
     """2D convolutions on frames, attention that finds the object of each colour, 1D convolutions along its way.
 
-    All colours share the weights after the attention, so what is learned of a red ball holds for a blue one.
+    Colours tell where an object is; what it is and does is read off grey frames, with the same weights for all colours. So what
+    is learned of a red ball holds for a blue one, and a classifier that has never seen a red box doesn't take it for a ball.
 
     Args:
         config: `ObjectClassifierConfig`.
@@ -62,11 +74,8 @@ def build_object_classifier(config):
     x = clip[:, :: config.frame_step]
     num_frames, colors = x.shape[1], config.num_colors
     x = ops.reshape(x, (-1, *config.shape[1:]))  # (B, T, H, W, C) -> (B*T, H, W, C)
-    for i, filters in enumerate(config.filters):
-        size, strides = (3, 1) if i == len(config.filters) - 1 else (4, 2)
-        x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
-    x = _locate(x, colors)  # (B*T, H', W', D) -> (B*T, K, D')
+    grey = ops.mean(x, axis=-1, keepdims=True)
+    x = _locate(_feature_maps(x, config.color_filters), _feature_maps(grey, config.filters), colors)  # -> (B*T, K, D)
     x = ops.transpose(ops.reshape(x, (-1, num_frames, colors, x.shape[-1])), (0, 2, 1, 3))
     others = ops.repeat(ops.max(x, axis=1, keepdims=True), colors, axis=1)  # what else is there, for those that meet
     x = ops.concatenate([x, others], axis=-1)

@@ -135,8 +135,9 @@ _SPHERE_CLIPS = dataclasses.replace(
         },
     ),
     dataset=("spheres-64", "train"),
-    steps={"fast": 400, "full": 1000},
+    steps={"fast": 400, "full": 1500},
     evaluation="sphere_classifier",
+    uses={"autoencoder": "patch-autoencoder-spheres"},
     training={"num_extra_clips": NUM_EXTRA_SPHERES},  # for the record: `LABELS` draws them
 )
 RECIPES = [_DIGIT_IMAGES, _DIGITS, _FACES, _SHAPES, _DIGIT_CLIPS, _SHAPE_CLIPS, _SPHERE_CLIPS]
