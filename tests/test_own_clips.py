@@ -192,7 +192,7 @@ def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(own_clips, "STEPS", {"fast": 300})
-        patch.setattr(own_clips, "TEXT_STEPS", {"fast": 101})
+        patch.setattr(own_clips, "TEXT_STEPS", {"fast": 200})
         patch.setattr(own_clips, "NUM_SHOWN", 4)
         sizes = {"hidden_dim": 48, "num_layers": 2, "text_dim": 16, "text_layers": 1}
         patch.setattr(own_clips, "SpaceTimeConfig", functools.partial(SpaceTimeConfig, **sizes))

@@ -64,7 +64,7 @@ def fit_prompts(model, examples, steps, seed=0):
     Args:
         model: `SpaceTimeDiffusion`, new.
         examples: dict of `training_set`.
-        steps: training steps in all, more than 100.
+        steps: training steps in all, a multiple of 100 and more than that.
         seed: non-negative int.
 
     Returns:
@@ -96,7 +96,7 @@ def fit_captioned(model, examples, steps, text_steps, batch_size=16, seed=0, **o
         model: `SpaceTimeDiffusion`; its normalisation is adapted.
         examples: dict of `training_set`.
         steps: training steps of the transformer in all, more than 100.
-        text_steps: training steps of the text encoder before them, more than 100.
+        text_steps: training steps of the text encoder before them, see `fit_prompts`.
         batch_size: clips per step.
         seed: non-negative int.
         **options: of `fit_flow_matching`.
