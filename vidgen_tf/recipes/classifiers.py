@@ -135,7 +135,7 @@ _SPHERE_CLIPS = dataclasses.replace(
         },
     ),
     dataset=("spheres-64", "train"),
-    steps={"fast": 400, "full": 1500},
+    steps={"fast": 400, "full": 1000},
     evaluation="sphere_classifier",
     uses={"autoencoder": "patch-autoencoder-spheres"},
     training={"num_extra_clips": NUM_EXTRA_SPHERES},  # for the record: `LABELS` draws them
