@@ -56,12 +56,3 @@ def test_labels_of_clips_tell_the_corruption_and_are_left_open_where_it_does_not
         assert len(backwards) > 20
         assert (clips.states["motion"][backwards] == shapes.MOTIONS.index("falls")).any(axis=1).all()
         np.testing.assert_array_equal(frames[half:][backwards], clips.frames[backwards, ::-1])
-
-
-def test_labels_of_spheres_stand_under_the_colour_of_their_object():
-    states = {name: np.array([[value, 1], [2, -1]], np.int8) for name, value in (("kind", 0), ("texture", 3), ("size", 1))}
-    states |= {"color": np.array([[5, 0], [3, -1]], np.int8), "motion": np.array([[7, 5], [4, -1]], np.int8)}
-    labels = evaluation_labels.sphere_labels(states)
-    assert labels["present"].tolist() == [[1, 0, 0, 0, 0, 1], [0, 0, 0, 1, 0, 0]]
-    assert labels["motion"].tolist() == [[5, -1, -1, -1, -1, 7], [-1, -1, -1, 4, -1, -1]]
-    assert labels["kind"].tolist() == [[1, -1, -1, -1, -1, 0], [-1, -1, -1, 2, -1, -1]]

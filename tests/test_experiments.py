@@ -231,7 +231,7 @@ def test_a_training_from_scratch_of_another_data_set_is_refused(tmp_path):
 def test_the_study_of_guidance_tries_each_scale_and_interval_on_prompts_for_choosing(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(guidance, "load_pretrained", lambda dataset: (None, None))
-    monkeypatch.setattr(guidance, "clip_features", lambda frames, world: np.eye(4)[:, :2])
+    monkeypatch.setattr(guidance, "mean_frame_features", lambda frames, dataset: {"frame": np.eye(4)[:, :2]})
     monkeypatch.setattr(guidance, "prompt_accuracies", lambda world, frames, said: {"joint_accuracy": 0.5})
 
     def sample(model, autoencoder, prompts, scale, *, guidance_interval, **options):

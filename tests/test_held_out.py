@@ -18,7 +18,6 @@ from vidgen_tf.recipes import (
     gan,
     glo,
     latent_rnn,
-    space_time,
     text_to_video,
     vae,
     video_gan,
@@ -104,26 +103,9 @@ def test_held_out_combinations_reach_no_learner(name, sources, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
-def test_held_out_spheres_reach_neither_the_classifier_nor_text_to_video(monkeypatch):
-    mixed = datasets.DATASETS["spheres-64"].make("train", 0, 40)
-    allowed = mixed[~splits.is_held_out(mixed.states)]
-    assert 4 < len(mixed) - len(allowed) < 32
-    for module in (labels, space_time):
-        monkeypatch.setattr(module, "load", lambda name, split="train": mixed)
-        monkeypatch.setattr(module, "iter_drawn", lambda name, count: iter([mixed]))
-        monkeypatch.setattr(module, "encode_clips", lambda model, frames: frames[:, :, 0, :4, 0].astype(np.float32))
-    monkeypatch.setattr(labels, "decode_clips", lambda model, latents: 0)  # tells which clips have been through it
-    frames, seen = labels.sphere_clips("train")
-    twice = np.concatenate([allowed.frames] * 2)
-    assert np.array_equal(frames[1::2], twice[1::2]) and not frames[::2].any()
-    assert np.array_equal(seen["present"], np.concatenate([labels.sphere_labels(allowed.states)["present"]] * 2))
-    examples = space_time.training_set("spheres-64", None, num_extra_clips=40)
-    assert np.array_equal(examples["latents"], twice[:, :, 0, :4, 0])
-
-
 def test_where_nothing_is_held_out_no_combination_is():
     """Of the other data sets no combination could be named: their clips have no such pair of attributes."""
-    for name in {recipe.dataset[0] for recipe in RECIPES.values()} - {"digits", "shapes", "spheres-64"}:
+    for name in {recipe.dataset[0] for recipe in RECIPES.values()} - {"digits", "shapes"}:
         assert not splits.is_held_out(datasets.DATASETS[name].make("train", 0, 12).states).any(), name
 
 

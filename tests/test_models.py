@@ -25,7 +25,6 @@ from vidgen_tf.models import (
     gan,
     glo,
     latent_rnn,
-    object_classifier,
     renderer,
     simvp,
     space_time_dit,
@@ -227,17 +226,6 @@ CASES |= {
         {"noisy": floats(4, 4, 3), "timesteps": np.abs(floats(4, 4))} | CONDITIONS,
         floats(4, 4, 3),
         "mse",
-    ),
-    "object_classifier": Case(
-        lambda: object_classifier.build_object_classifier(
-            object_classifier.ObjectClassifierConfig(
-                (4, 16, 16, 3), 2, CLASSES, filters=(4, 4, 6), color_filters=(3, 3, 3), temporal_filters=(6,), feature_dim=5
-            )
-        ),
-        floats(4, 4, 16, 16, 3),
-        {"digit": np.array([[0, 1], [2, -1], [1, 1], [-1, 0]]), "color": np.array([[0, 1]] * 4)},
-        CROSS_ENTROPY,
-        names=("loss", "digit_loss", "color_loss"),
     ),
     "space_time_diffusion": Case(
         lambda: space_time_dit.SpaceTimeDiffusion(SPACE_TIME),

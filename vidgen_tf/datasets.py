@@ -84,10 +84,9 @@ DATASETS = {
     "spheres-64": Dataset("spheres", {"train": 2000, "validation": 250, "test": 250}, seed=410, options={"size": 64}),
     "bouncing-spheres": Dataset("spheres", {"train": 2000, "validation": 250, "test": 500}, seed=420, function="make_bouncing"),
 }
-MORE = ("shapes", "digits", "faces-32", "faces", "spheres-64")
 # Drawn anew whenever they are needed, in any number, and never stored: what long trainings learn from besides the stored clips.
 DRAWN = {
-    **{f"more-{name}": dataclasses.replace(DATASETS[name], seed=900) for name in MORE},
+    **{f"more-{name}": dataclasses.replace(DATASETS[name], seed=900) for name in ("shapes", "digits", "faces-32", "faces")},
     "free-motion-digits": Dataset(  # bouncing about in any direction; their captions name the digit alone
         "digits",
         {"train": 0},

@@ -14,7 +14,7 @@ from .errors import CourseError
 from .files import atomic_path
 from .tokenizer import dataset_of_prompt, excerpt
 
-WORLDS = ("faces", "spheres")  # whose text-to-video models read subwords
+WORLDS = ("faces",)  # whose text-to-video models read subwords
 VOCABULARY_SIZE = 640  # tokens at most, from 1 on
 PROMPT_LENGTH = 40  # tokens of a prompt
 PATH = Path(__file__).with_name("subwords.json")

@@ -18,7 +18,7 @@ def add_parser(commands):
     )
     ablate.add_argument("name", choices=("diffusion", "text-to-video", "guidance", "video-gan", "flow-gan"), help="whose study")
     ablate.add_argument(
-        "--dataset", choices=("digits", "shapes", "faces", "spheres"), help="(default: digits, of flow-gan and guidance faces)"
+        "--dataset", choices=("digits", "shapes", "faces"), help="(default: digits, of flow-gan and guidance faces)"
     )
     ablate.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     where = f"where rows wait until all are there (default: {TRAINED})"
@@ -33,7 +33,7 @@ def _ablate(options):
     from ..files import check_writable
     from ..recipes import RECIPES, run
 
-    known = {"flow-gan": ("faces",), "guidance": ("faces", "spheres"), "video-gan": ("digits",)}
+    known = {"flow-gan": ("faces",), "guidance": ("faces",), "video-gan": ("digits",)}
     dataset = options.dataset or known.get(options.name, ("digits",))[0]
     if dataset not in known.get(options.name, ("digits", "shapes")):
         raise CourseError(f"There is no ablation study of {options.name} on {dataset}.")

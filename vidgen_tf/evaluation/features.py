@@ -54,7 +54,7 @@ def class_accuracy(classifier, frames, labels):
     Args:
         classifier: model of `build_classifier` or `build_video_classifier`.
         frames: as in `predict_probabilities`.
-        labels: dict from an output to int labels `(N,)`, or `(N, K)` of K objects; those with label -1 are left out.
+        labels: dict from an output to int labels `(N,)`; frames with label -1 are left out.
 
     Returns:
         dict from an output to a float in [0, 1].
@@ -62,7 +62,7 @@ def class_accuracy(classifier, frames, labels):
     outputs = predict_probabilities(classifier, frames)
     result = {}
     for name, label in labels.items():
-        right = outputs[name].argmax(axis=-1) == label
+        right = outputs[name].argmax(axis=1) == label
         result[name] = float(np.mean([right[label == kind].mean() for kind in np.unique(label[label >= 0])]))
     return result
 

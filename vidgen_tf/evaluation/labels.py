@@ -2,16 +2,13 @@
 
 import numpy as np
 
-from ..datasets import iter_drawn, load
-from ..models.patch_autoencoder import decode_clips, encode_clips
-from ..pipelines.video import load_autoencoder
+from ..datasets import load
 from ..splits import training_clips
-from ..worlds import digits, faces, shapes, spheres
+from ..worlds import digits, faces, shapes
 from ..worlds.corruptions import CORRUPTIONS, corrupt
 from .style_pictures import style_pictures, texture_pictures
 
 SEED = 3  # of the corruptions
-NUM_EXTRA_SPHERES = 8000  # clips that are drawn for the classifier of spheres, besides the stored ones
 NUM_TRAINING_CLIPS = {"digits": 8000, "shapes": 4000}  # that a video classifier learns from
 
 
@@ -166,46 +163,6 @@ def shape_clips(split):
     return _with_corruptions(clips, kinds, motion, appearance)
 
 
-def sphere_clips(split):
-    """Clips of spheres and boxes, and what the object of each colour is and does. Of those to train on every second one has been
-    through the autoencoder: a classifier of generated clips must not mind its blur.
-
-    Args:
-        split: "train", "validation" or "test".
-
-    Returns:
-        uint8 `(N, 16, 64, 64, 3)`, and a dict to int32 `(N, 6)`, a column for each colour: "present", 0 or 1; and "kind",
-        "texture", "size" and "motion", -1 where no object has the colour.
-    """
-    parts = [load("spheres-64", split)]
-    if split == "train":
-        parts = [training_clips(clips) for clips in (*parts, *iter_drawn("more-spheres-64", NUM_EXTRA_SPHERES))]
-    frames, labels = np.concatenate([clips.frames for clips in parts]), [sphere_labels(clips.states) for clips in parts]
-    if split == "train":
-        autoencoder = load_autoencoder("patch-autoencoder-spheres")
-        frames[::2] = decode_clips(autoencoder, encode_clips(autoencoder, frames[::2]))
-    return frames, {name: np.concatenate([label[name] for label in labels]) for name in labels[0]}
-
-
-def sphere_labels(states):
-    """What the object of each colour is and does.
-
-    Args:
-        states: of N clips of `vidgen_tf.worlds.spheres`, or what N captions of them say.
-
-    Returns:
-        dict to int32 `(N, 6)`, see `sphere_clips`.
-    """
-    clip, k = np.nonzero(states["color"] >= 0)
-    color = states["color"][clip, k]
-    labels = {"present": np.zeros((len(states["color"]), len(spheres.COLORS)), np.int32)}
-    labels["present"][clip, color] = 1
-    for name in ("kind", "texture", "size", "motion"):
-        labels[name] = np.full_like(labels["present"], -1)
-        labels[name][clip, color] = states[name][clip, k]
-    return labels
-
-
 def _corruptions(states):
     """The corruption of each clip, int `(N,)`: any but backwards, which most motions of these data sets are as well."""
     return 1 + np.arange(len(states["motion"])) % (len(CORRUPTIONS) - 2)
@@ -245,7 +202,6 @@ LABELS = {  # evaluation of a classifier -> function from a split to frames or c
     "face_classifier": face_frames,
     "digit_video_classifier": digit_clips,
     "shape_video_classifier": shape_clips,
-    "sphere_classifier": sphere_clips,
     "texture_network": texture_pictures,
     "style_classifier": style_pictures,
 }

@@ -7,9 +7,7 @@ from ..metrics.image import psnr
 from ..models.patch_autoencoder import decode_clips, encode_clips
 from ..pipelines.space_time import sample_prompts, world_prompts
 from ..pipelines.video import load_autoencoder
-from .features import load_cached, predict_probabilities
 from .image_to_video import read_faces, shrink
-from .labels import sphere_labels
 from .video_gan import most_frequent, read_frames, read_motions
 
 NUM_CLIPS = 400
@@ -40,54 +38,23 @@ def face_matches(frames, said):
     return right | joint | {"asked": asked}
 
 
-def sphere_matches(frames, said):
-    """Whether each clip shows what its prompt says; what a prompt leaves open can't be wrong.
-
-    Args:
-        frames: uint8 `(N, 16, 64, 64, 3)`.
-        said: dict of int arrays `(N, 2)` of `paraphrase`, -1 where nothing is said.
-
-    Returns:
-        dict of bool arrays `(N,)`: "colour_accuracy", whether there are objects of the colours that are named and no others; an
-        accuracy of each attribute of these, "appearance_accuracy" of all but the motion, and "joint_accuracy"; and "asked", a
-        dict of bool `(N,)`, whether the prompt names the attribute.
-    """
-    read = predict_probabilities(load_cached("classifier-spheres"), frames)
-    read = {name: value.argmax(axis=-1) for name, value in read.items() if name != "features"}
-    wanted = sphere_labels(said)
-    right = {"colour_accuracy": (read["present"] == wanted["present"]).all(axis=1)}
-    asked = {"colour": np.ones(len(frames), bool)}
-    for name in ("kind", "texture", "size", "motion"):
-        is_said = wanted[name] >= 0
-        asked[name] = is_said.any(axis=1)
-        right[f"{name}_accuracy"] = (~is_said | ((read["present"] == 1) & (read[name] == wanted[name]))).all(axis=1)
-    appearance = np.all([right[f"{name}_accuracy"] for name in ("colour", "kind", "texture", "size")], axis=0)
-    joint = {"appearance_accuracy": appearance, "joint_accuracy": appearance & right["motion_accuracy"]}
-    return right | joint | {"asked": asked}
-
-
-MATCHES = {"faces": face_matches, "spheres": sphere_matches}  # world -> what is looked for in its clips
+MATCHES = {"faces": face_matches}  # world -> what is looked for in its clips
 
 
 def prompt_accuracies(world, frames, said):
     """Shares of clips that show what their prompts say; of an attribute, among the prompts that name it.
 
     Args:
-        world: str, "faces" or "spheres".
+        world: str, "faces".
         frames: uint8 clips `(N, T, 64, 64, C)`.
         said: dict of int arrays of `paraphrase`, -1 where nothing is said.
 
     Returns:
-        dict of float in [0, 1], named as by `face_matches` or `sphere_matches`; where there can be two objects also
-        "one_object_joint_accuracy" and "two_objects_joint_accuracy", of the prompts that ask for so many.
+        dict of float in [0, 1], named as by `face_matches`.
     """
     matches = MATCHES[world](frames, said)
     asked = {f"{name}_accuracy": rows for name, rows in matches.pop("asked").items()}
-    shares = {name: float(right[asked.get(name, slice(None))].mean()) for name, right in matches.items()}
-    for name, count in {"one_object": 1, "two_objects": 2}.items():
-        if "objects" in said and np.any(said["objects"] == count):
-            shares[f"{name}_joint_accuracy"] = float(matches["joint_accuracy"][said["objects"] == count].mean())
-    return shares
+    return {name: float(right[asked.get(name, slice(None))].mean()) for name, right in matches.items()}
 
 
 def evaluate_space_time(model, record):
@@ -114,13 +81,6 @@ def evaluate_space_time(model, record):
     return scores
 
 
-def _motion_accuracy(frames, clips):
-    """The share of clips whose motions are read as they are."""
-    if clips.world == "faces":
-        return float(np.mean(read_faces(frames)[0] == clips.states["expression"]))
-    return prompt_accuracies(clips.world, frames, clips.states)["motion_accuracy"]
-
-
 def evaluate_patch_autoencoder(model, record):
     """How much of test clips is left after the autoencoder.
 
@@ -129,11 +89,13 @@ def evaluate_patch_autoencoder(model, record):
         record: dict with "dataset", its record.
 
     Returns:
-        dict of float: "psnr_db", and "motion_accuracy" and "motion_accuracy_real", the share of clips whose motion a classifier
-        reads as it is, after the autoencoder and before.
+        dict of float: "psnr_db", and "motion_accuracy" and "motion_accuracy_real", the share of clips whose expression a
+        classifier reads as it is, after the autoencoder and before.
     """
     clips = load(record["dataset"]["name"], "test")
     kept = decode_clips(model, encode_clips(model, clips.frames))
     flat = [frames.reshape(-1, *frames.shape[2:]) for frames in (clips.frames, kept)]
-    read = {"motion_accuracy": _motion_accuracy(kept, clips), "motion_accuracy_real": _motion_accuracy(clips.frames, clips)}
-    return {"psnr_db": float(psnr(*flat).mean())} | read
+    read = [read_faces(frames)[0] == clips.states["expression"] for frames in (kept, clips.frames)]
+    return {"psnr_db": float(psnr(*flat).mean())} | {
+        name: float(right.mean()) for name, right in zip(("motion_accuracy", "motion_accuracy_real"), read)
+    }

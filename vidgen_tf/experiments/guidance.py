@@ -2,7 +2,7 @@
 
 from .. import zoo
 from ..datasets import load
-from ..evaluation.features import load_cached, mean_frame_features, predict_probabilities
+from ..evaluation.features import mean_frame_features
 from ..evaluation.space_time import prompt_accuracies
 from ..metrics.distribution import frechet_distance
 from ..pipelines.space_time import VALIDATION_SEED, sample_prompts, world_prompts
@@ -11,29 +11,13 @@ from ..pipelines.text_to_video import load_pretrained
 SCALES = (1.5, 2.0, 3.0, 5.0)
 UNTIL = (0.85, 1.0)  # the timestep up to which there is guidance
 NUM_PROMPTS = 150
-REAL = {"faces": "faces", "spheres": "spheres-64"}  # world -> data set of its clips
-
-
-def clip_features(frames, world):
-    """Features of a classifier, a row for each clip.
-
-    Args:
-        frames: uint8 `(N, T, 64, 64, 3)`.
-        world: str, "faces" or "spheres".
-
-    Returns:
-        float `(N, D)`.
-    """
-    if world == "faces":
-        return mean_frame_features(frames, "faces")["frame"]
-    return predict_probabilities(load_cached("classifier-spheres"), frames)["features"]
 
 
 def run_ablation(dataset, path, num_prompts=NUM_PROMPTS):
     """Samples the zoo's model for the same prompts with each scale and interval.
 
     Args:
-        dataset: str, "faces" or "spheres".
+        dataset: str, "faces".
         path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
         num_prompts: int.
 
@@ -42,7 +26,7 @@ def run_ablation(dataset, path, num_prompts=NUM_PROMPTS):
         "frechet_distance" to clips of validation.
     """
     model, autoencoder = load_pretrained(dataset)
-    real = clip_features(load(REAL[dataset], "validation").frames, dataset)
+    real = mean_frame_features(load(dataset, "validation").frames, dataset)["frame"]
     prompts, said = world_prompts(dataset, num_prompts, seed=VALIDATION_SEED)
 
     def make(run):
@@ -50,7 +34,7 @@ def run_ablation(dataset, path, num_prompts=NUM_PROMPTS):
         options = {"guidance_interval": (0.0, until), "seed": 1}
         frames = sample_prompts(model, autoencoder, prompts, scale, **options)
         row = {"guidance_scale": scale, "until": until} | prompt_accuracies(dataset, frames, said)
-        features = clip_features(frames, dataset)
+        features = mean_frame_features(frames, dataset)["frame"]
         return row | {"frechet_distance": frechet_distance(features, real)}
 
     return zoo.run_rows(path, [(1.0, 1.0), *((scale, until) for scale in SCALES for until in UNTIL)], make)

@@ -25,7 +25,6 @@ PIPELINES = {
     "video": video_samples,
     "text_to_video": text_to_video_samples,
     "space_time": prompted_samples,
-    "text_to_faces": prompted_samples,
     "token_reconstruction": token_reconstruction,
     "autoregressive": autoregressive_samples,
 }

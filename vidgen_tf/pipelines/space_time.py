@@ -68,7 +68,7 @@ def world_prompts(world, count, held_out=False, seed=PROMPT_SEED, forms="test"):
     """Prompts about clips that are in no training, half of them in Chinese.
 
     Args:
-        world: str, "faces" or "spheres".
+        world: str, one that `paraphrase` knows.
         count: int, how many.
         held_out: whether each names attributes that are held out of training together, or none does.
         seed: int, `PROMPT_SEED` for prompts to report by, `VALIDATION_SEED` for those to choose by.

@@ -72,11 +72,11 @@ def load_pretrained(dataset):
     """The zoo's text-to-video model of a data set and its autoencoder, read once: don't train them any further.
 
     Args:
-        dataset: str, "digits", "shapes", "faces" or "spheres".
+        dataset: str, "digits", "shapes" or "faces".
 
     Returns:
-        trained `LatentDiffusion` with captions, and the trained `VAE` of its latents; of faces and spheres `SpaceTimeDiffusion`
-        and `PatchAutoencoder`.
+        trained `LatentDiffusion` with captions, and the trained `VAE` of its latents; of faces `SpaceTimeDiffusion` and
+        `PatchAutoencoder`.
     """
     name = f"text-to-video-{dataset}"
     return zoo.load(name), load_autoencoder(zoo.record(name)["uses"]["autoencoder"])

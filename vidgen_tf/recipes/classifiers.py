@@ -6,11 +6,10 @@ import keras
 
 from .. import training
 from ..datasets import pipeline
-from ..evaluation.labels import LABELS, NUM_EXTRA_SPHERES
+from ..evaluation.labels import LABELS
 from ..models.classifier import ClassifierConfig
-from ..models.object_classifier import ObjectClassifierConfig
 from ..models.video_classifier import VideoClassifierConfig
-from ..worlds import digits, faces, shapes, spheres
+from ..worlds import digits, faces, shapes
 from ..worlds.corruptions import CORRUPTIONS
 from .recipe import Recipe
 
@@ -118,26 +117,4 @@ _SHAPE_CLIPS = dataclasses.replace(
     dataset=("shapes", "train"),
     evaluation="shape_video_classifier",
 )
-_SPHERE_CLIPS = dataclasses.replace(
-    _DIGITS,
-    name="classifier-spheres",
-    title="Classifier of spheres and boxes: what the object of each colour is and does, on 16 frames of 64x64 RGB",
-    model="ObjectClassifier",
-    config=ObjectClassifierConfig(
-        shape=(16, 64, 64, 3),
-        num_colors=len(spheres.COLORS),
-        classes={
-            "present": 2,
-            "kind": len(spheres.KINDS),
-            "texture": len(spheres.TEXTURES),
-            "size": len(spheres.SIZES),
-            "motion": len(spheres.MOTIONS),
-        },
-    ),
-    dataset=("spheres-64", "train"),
-    steps={"fast": 400, "full": 1000},
-    evaluation="sphere_classifier",
-    uses={"autoencoder": "patch-autoencoder-spheres"},
-    training={"num_extra_clips": NUM_EXTRA_SPHERES},  # for the record: `LABELS` draws them
-)
-RECIPES = [_DIGIT_IMAGES, _DIGITS, _FACES, _SHAPES, _DIGIT_CLIPS, _SHAPE_CLIPS, _SPHERE_CLIPS]
+RECIPES = [_DIGIT_IMAGES, _DIGITS, _FACES, _SHAPES, _DIGIT_CLIPS, _SHAPE_CLIPS]

@@ -64,7 +64,6 @@ def prompt_to_video(prompt, seed, guidance_scale, on_step):
     from ..models.patch_autoencoder import decode_clips
     from ..models.vae import decode
     from ..pipelines.text_to_video import load_pretrained, text_to_video
-    from ..subwords import WORLDS
     from ..tokenizer import count_phrases, tokenize
 
     name = f"text-to-video-{dataset}"
@@ -73,7 +72,7 @@ def prompt_to_video(prompt, seed, guidance_scale, on_step):
         two = dataset == "shapes" and count_phrases(tokenize([prompt]))[0] > 1
         layers = model.config.num_scene_layers if two else 1
         total = layers * zoo.record(name)["sampling"]["num_inference_steps"]
-        shown = functools.partial(decode_clips if dataset in WORLDS else decode, autoencoder)
+        shown = functools.partial(decode_clips if dataset == "faces" else decode, autoencoder)
         solver = _watched_euler(model, shown, on_step, [0], total)
         clip = text_to_video([prompt], int(seed), guidance_scale, solver=solver)[0]
     settings = {"task": "prompt_to_video", "models": [name], "seed": int(seed), "guidance_scale": guidance_scale}

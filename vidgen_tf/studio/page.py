@@ -21,8 +21,6 @@ MAX_SEED = 2**31 - 1
 EXAMPLES = (
     "someone with curly red hair and glasses smiles",
     "一个人，金色的长头发，开口说话",
-    "one large red ball rolls to the left",
-    "一个小的蓝色格子方块下落并弹起",
     "a large red circle falls and bounces",
     "a small blue square moves left and a large yellow triangle moves up",
     "一个大的橙色正方形静止不动，一个小的红色圆形下落并弹起",

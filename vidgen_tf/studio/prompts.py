@@ -18,7 +18,7 @@ def check_prompt(prompt):
         prompt: str, as it was typed.
 
     Returns:
-        str, "faces", "spheres", "digits" or "shapes".
+        str, "faces", "digits" or "shapes".
 
     Raises:
         Refused: no text, too much of it, or words that no model knows; the nearest known words are suggested.

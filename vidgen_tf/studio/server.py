@@ -101,6 +101,6 @@ def _read_models():
     from ..pipelines.text_to_video import load_pretrained
     from .jobs import model_in_use
 
-    for dataset in ("faces", "spheres", "shapes", "digits"):
+    for dataset in ("faces", "shapes", "digits"):
         with model_in_use(f"text-to-video-{dataset}"):
             load_pretrained(dataset)

@@ -8,9 +8,9 @@ TEXTS = {
     # the page
     "title": ("Video studio", "视频工作室"),
     "intro": (
-        "Small models, trained from scratch on two CPU cores, make short clips here: digits, shapes, balls and boxes, and drawn "
-        "faces. Everything runs on the machine that serves this page, and nothing leaves it.",
-        "这里的小模型从零开始、只用两个 CPU 核训练而成，能生成短视频：数字、图形、球和方块，以及画出来的脸。"
+        "Small models, trained from scratch on two CPU cores, make short clips here: digits, shapes and drawn faces. "
+        "Everything runs on the machine that serves this page, and nothing leaves it.",
+        "这里的小模型从零开始、只用两个 CPU 核训练而成，能生成短视频：数字、图形和画出来的脸。"
         "一切都在提供本页的机器上运行，任何内容都不会外传。",
     ),
     "why_labels": (

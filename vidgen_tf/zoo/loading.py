@@ -13,7 +13,6 @@ from ..models.flow_gan import FlowGANConfig, build_flow_generator
 from ..models.gan import MLPGANConfig, build_mlp_generator
 from ..models.glo import GLO, GLOConfig
 from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG
-from ..models.object_classifier import ObjectClassifierConfig, build_object_classifier
 from ..models.optical_flow import FlowNet, FlowNetConfig
 from ..models.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from ..models.simvp import SimVPConfig, build_simvp
@@ -48,7 +47,6 @@ MODELS = {
     "GPT": (GPTConfig, GPT),
     "Classifier": (ClassifierConfig, lambda config, seed: build_classifier(config)),
     "VideoClassifier": (VideoClassifierConfig, lambda config, seed: build_video_classifier(config)),
-    "ObjectClassifier": (ObjectClassifierConfig, lambda config, seed: build_object_classifier(config)),
     "TextureNetwork": (TextureConfig, lambda config, seed: build_texture_network(config)),
     "StyleNetwork": (StyleConfig, lambda config, seed: build_style_network(config)),
 }
