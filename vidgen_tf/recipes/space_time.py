@@ -80,7 +80,8 @@ def fit_prompts(model, examples, steps, seed=0):
     hidden = layers.Dense(2 * model.config.text_dim, activation="gelu")(model.text_encoder(tokens)[-1][:, 0])
     network = keras.Model(tokens, layers.Dense(targets.shape[1])(hidden), name="prompt_network")
     network.compile(adamw(steps, TEXT_LEARNING_RATE), loss="mse", jit_compile=steps >= XLA_MIN_STEPS)
-    captions, targets = captions.reshape(-1, captions.shape[-1]), np.repeat(targets, captions.shape[1], axis=0)
+    targets = np.repeat(targets, captions.shape[1], axis=0)
+    captions = captions.reshape(-1, captions.shape[-1])
 
     def batches(first):
         return pipeline(captions, targets, batch_size=TEXT_BATCH_SIZE, seed=seed, first_step=first)
