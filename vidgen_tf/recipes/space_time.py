@@ -56,7 +56,7 @@ def training_set(dataset, autoencoder, num_extra_clips=0):
 
 
 def fit_prompts(model, examples, steps, seed=0):
-    """Trains the text encoder alone: from a caption it learns to expect the principal components of the clip.
+    """Trains the text encoder alone: from a caption it learns to expect the clip's principal components.
 
     Each component counts the same, however little of a clip it changes, so what a face does is learned as soon as its hair.
 
