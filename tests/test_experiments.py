@@ -232,7 +232,7 @@ def test_the_study_of_guidance_tries_each_scale_and_interval_on_prompts_for_choo
     asked = []
     monkeypatch.setattr(guidance, "load_pretrained", lambda dataset: (None, None))
     monkeypatch.setattr(guidance, "mean_frame_features", lambda frames, dataset: {"frame": np.eye(4)[:, :2]})
-    monkeypatch.setattr(guidance, "prompt_accuracies", lambda world, frames, said: {"joint_accuracy": 0.5})
+    monkeypatch.setattr(guidance, "prompt_accuracies", lambda frames, said: {"joint_accuracy": 0.5})
 
     def sample(model, autoencoder, prompts, scale, *, guidance_interval, **options):
         asked.append((scale, guidance_interval[1], tuple(prompts)))

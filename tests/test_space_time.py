@@ -192,12 +192,13 @@ def test_the_text_encoder_learns_what_clips_have_in_common_and_the_flow_leaves_i
     keras.utils.set_random_seed(1)
     model, rng = SpaceTimeDiffusion(TINY), np.random.default_rng(0)
     tokens = subwords.encode(["someone smiles", "someone blinks"] * 40)
-    latents = rng.normal(size=(80, 2, TINY.latent_dim)).astype(np.float32)
+    latents = np.zeros((80, 2, TINY.latent_dim), np.float32)
+    latents[:, 0, 1:4] = rng.normal(size=(80, 3))  # what no prompt tells
     latents[:, 0, 0] = np.where(np.arange(80) % 2, 9, -9)  # what the prompt decides
     examples = {"latents": latents, "tokens": np.repeat(tokens[:, None], CAPTIONS_PER_CLIP, axis=1)}
     before = model.text_encoder.get_weights()
     losses = fit_prompts(model, examples, 200, seed=1)["loss"]
-    assert losses[-1] < losses[0]
+    assert losses[-1] < 0.072  # of 48 numbers four vary: 4 / 48 without the prompt, 3 / 48 with it
     learned = model.text_encoder.get_weights()
     assert any(np.any(new != old) for new, old in zip(learned, before))
     for has_frozen_text in (True, False):
@@ -235,9 +236,8 @@ def test_prompts_for_tests_are_half_chinese_and_hold_out_what_training_has_not()
     prompts, said = world_prompts("faces", 60, held_out=True)
     assert len(prompts) == 60 and np.all(is_held_out_prompt(said, "faces"))
     assert {*zip(said["hair_style"].tolist(), said["hair_colour"].tolist())} == {*HELD_OUT_HAIR}
-    prompts, said = world_prompts("spheres", 60)
-    assert not np.any(is_held_out_prompt(said, "spheres")) and len({*prompts}) == 60
-    assert np.all(is_held_out_prompt(world_prompts("spheres", 60, held_out=True)[1], "spheres"))
+    assert not {*world_prompts("faces", 60)[0]} & {*world_prompts("faces", 60, forms="train")[0]}
+    assert np.all(is_held_out_prompt(world_prompts("digits", 10, held_out=True)[1], "digits"))
 
 
 def test_real_clips_are_read_as_what_their_captions_say():
@@ -246,10 +246,10 @@ def test_real_clips_are_read_as_what_their_captions_say():
 
     clips = load("faces", "test", 120)
     said = paraphrase(clips.states, "faces", seed=9, split="test")[2]
-    scores = prompt_accuracies("faces", clips.frames, said)
+    scores = prompt_accuracies(clips.frames, said)
     assert scores["joint_accuracy"] > 0.93 and min(scores.values()) > 0.93
     wrong = said | {"expression": (said["expression"] + 1) % 5}
-    assert prompt_accuracies("faces", clips.frames, wrong)["motion_accuracy"] < 0.1
+    assert prompt_accuracies(clips.frames, wrong)["motion_accuracy"] < 0.1
     other = said | {"hair_colour": np.where(said["hair_colour"] < 0, -1, (said["hair_colour"] + 1) % 5)}
     matches = face_matches(clips.frames, other)
     assert matches["hair_colour_accuracy"][said["hair_colour"] < 0].all()  # what is left open can't be wrong
@@ -277,6 +277,8 @@ def test_held_out_hair_reaches_neither_the_autoencoder_nor_the_transformer(monke
 def test_guidance_of_single_attributes_is_refused(autoencoder):
     with pytest.raises(CourseError, match="as a number"):
         sample_prompts(SpaceTimeDiffusion(TINY), autoencoder, ["someone smiles"], {"digit": 2.0})
+    with pytest.raises(CourseError, match="captions of faces: circle"):
+        sample_prompts(SpaceTimeDiffusion(TINY), autoencoder, ["a circle smiles"], 2.0)
     with pytest.raises(CourseError, match="no prompt"):
         sample_prompts(SpaceTimeDiffusion(TINY), autoencoder, [], 2.0)
 
@@ -296,9 +298,9 @@ def test_the_shipped_model_does_what_prompts_in_new_forms_say():
     prompts, said = world_prompts("faces", 40)
     model, patches = load_pretrained("faces")
     frames = sample_prompts(model, patches, prompts, **record["sampling"], seed=3)
-    scores, recorded = prompt_accuracies("faces", frames, said), record["scores"]
+    scores, recorded = prompt_accuracies(frames, said), record["scores"]
     for name in ("appearance_accuracy", "motion_accuracy", "joint_accuracy"):
         deviation = np.sqrt(recorded[name] * (1 - recorded[name]) / 40)
         assert abs(scores[name] - recorded[name]) < 4 * deviation, name
     swapped = {name: np.roll(value, 1) for name, value in said.items()}
-    assert prompt_accuracies("faces", frames, swapped)["joint_accuracy"] < 0.3 * scores["joint_accuracy"]  # the control
+    assert prompt_accuracies(frames, swapped)["joint_accuracy"] < 0.3 * scores["joint_accuracy"]  # the control

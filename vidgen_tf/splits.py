@@ -32,7 +32,7 @@ def is_held_out(states):
             pairs = [(states["color"] == color) & (states[noun] == value) for color, value in held_out]
             return np.any(pairs, axis=(0, 2))  # (pairs, N, K) -> (N,)
     if {"digit", "motion"} <= states.keys():
-        digit = states["digit"][:, 0]
+        digit = states["digit"].reshape(len(states["digit"]), -1)[:, 0]
         return np.any([(digit == d) & (states["motion"] == motion) for d, motion in HELD_OUT_DIGITS], axis=0)
     return np.zeros(len(next(iter(states.values()))), bool)
 

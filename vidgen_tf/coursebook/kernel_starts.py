@@ -20,7 +20,7 @@ def retry_start(start):
     """Wraps a function that starts a kernel, so that it has several attempts.
 
     Args:
-        start: function that raises RuntimeError if the kernel dies before it answers.
+        start: function that raises RuntimeError if the kernel dies before it answers, or does not answer in time.
 
     Returns:
         Function with the arguments and the result of start.

@@ -38,21 +38,17 @@ def face_matches(frames, said):
     return right | joint | {"asked": asked}
 
 
-MATCHES = {"faces": face_matches}  # world -> what is looked for in its clips
-
-
-def prompt_accuracies(world, frames, said):
+def prompt_accuracies(frames, said):
     """Shares of clips that show what their prompts say; of an attribute, among the prompts that name it.
 
     Args:
-        world: str, "faces".
         frames: uint8 clips `(N, T, 64, 64, C)`.
         said: dict of int arrays of `paraphrase`, -1 where nothing is said.
 
     Returns:
         dict of float in [0, 1], named as by `face_matches`.
     """
-    matches = MATCHES[world](frames, said)
+    matches = face_matches(frames, said)
     asked = {f"{name}_accuracy": rows for name, rows in matches.pop("asked").items()}
     return {name: float(right[asked.get(name, slice(None))].mean()) for name, right in matches.items()}
 
@@ -73,7 +69,7 @@ def evaluate_space_time(model, record):
 
     def accuracies(seed, **asked):
         prompts, said = world_prompts(world, NUM_CLIPS, **asked)
-        return prompt_accuracies(world, sample_prompts(model, autoencoder, prompts, seed=seed, **options), said)
+        return prompt_accuracies(sample_prompts(model, autoencoder, prompts, seed=seed, **options), said)
 
     scores = accuracies(1)
     for seed, (name, asked) in enumerate({"held_out": {"held_out": True}, "known_forms": {"forms": "train"}}.items(), 2):

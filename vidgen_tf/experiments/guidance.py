@@ -33,7 +33,7 @@ def run_ablation(dataset, path, num_prompts=NUM_PROMPTS):
         scale, until = run
         options = {"guidance_interval": (0.0, until), "seed": 1}
         frames = sample_prompts(model, autoencoder, prompts, scale, **options)
-        row = {"guidance_scale": scale, "until": until} | prompt_accuracies(dataset, frames, said)
+        row = {"guidance_scale": scale, "until": until} | prompt_accuracies(frames, said)
         features = mean_frame_features(frames, dataset)["frame"]
         return row | {"frechet_distance": frechet_distance(features, real)}
 

@@ -1,4 +1,4 @@
-"""Text encoder: a small transformer over the subword tokens of a prompt, trained together with what it steers."""
+"""Text encoder: a small transformer over the subword tokens of a prompt, trained before what it steers, or together with it."""
 
 import keras
 import numpy as np

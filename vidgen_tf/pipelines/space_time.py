@@ -39,7 +39,8 @@ def sample_prompts(
         guidance_scale: float from 0 to 20.
         seed: non-negative int.
         guidance_interval: (float, float), timesteps in [0, 1] between which there is guidance, see `guided_within`.
-        vocabulary: str or Path, file of the vocabulary, see `subwords.train`.
+        vocabulary: str or Path, file of the vocabulary, see `subwords.train`; the course's has words of other worlds as well, so
+            of it those of faces are known.
         is_strict: see `subwords.encode`.
         **options: of `LatentDiffusion.sample`: `num_inference_steps`, `solver`.
 
@@ -52,7 +53,8 @@ def sample_prompts(
     """
     if isinstance(guidance_scale, dict):
         raise CourseError("Prompts of subword tokens are guided as a whole: give guidance_scale as a number.")
-    tokens, batches = subwords.encode(prompts, path=vocabulary, is_strict=is_strict), []
+    world = "faces" if vocabulary == subwords.PATH else None
+    tokens, batches = subwords.encode(prompts, world, path=vocabulary, is_strict=is_strict), []
     if not len(tokens):
         raise CourseError("There is no prompt: ask for at least one clip.")
     for first in progress(range(0, len(tokens), BATCH_SIZE), label="sampling", unit="batch", delay=2):

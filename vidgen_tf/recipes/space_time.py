@@ -1,13 +1,14 @@
-"""How text to video of drawn faces is trained: an autoencoder in closed form, then a transformer over space and time."""
+"""How text to video is trained: an autoencoder in closed form, a text encoder, then a transformer over space and time."""
 
 import itertools
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
-from .. import subwords, training, zoo
+from .. import subwords, training, workers, zoo
 from ..datasets import iter_drawn, load, pipeline
 from ..models.patch_autoencoder import PatchAutoencoderConfig, encode_clips, principal_components
 from ..models.space_time_dit import SpaceTimeConfig
@@ -102,14 +103,15 @@ def fit_captioned(model, examples, steps, text_steps, batch_size=16, seed=0, **o
         **options: of `fit_flow_matching`.
 
     Returns:
-        The history of `training.fit`; its seconds count both.
+        The history of `training.fit`; its seconds count both trainings, of one that resumes the transformer's alone.
     """
     import tensorflow as tf
 
     latents, tokens = examples["latents"], examples["tokens"]
     per_clip = tokens.shape[1]
     model.normalization.mean.assign(latents.mean(axis=(0, 1)))  # the autoencoder has scaled its numbers already
-    before = fit_prompts(model, examples, text_steps, seed)
+    resumes = Path(options.get("checkpoint") or "").is_file() and workers.current() is None  # a checkpoint has the encoder too
+    seconds = 0.0 if resumes else fit_prompts(model, examples, text_steps, seed)["seconds"][-1]
     with tf.device("CPU:0"):
         latents, tokens = tf.constant(latents), tf.constant(tokens.reshape(-1, tokens.shape[-1]))
 
@@ -118,7 +120,7 @@ def fit_captioned(model, examples, steps, text_steps, batch_size=16, seed=0, **o
         return data.map(lambda i: {"latents": tf.gather(latents, i // per_clip), "tokens": tf.gather(tokens, i)})
 
     history = fit_flow_matching(model, batches, steps, seed=seed, **options)
-    return history | {"seconds": history["seconds"] + before["seconds"][-1]}
+    return history | {"seconds": history["seconds"] + seconds}
 
 
 def _fit_autoencoder(recipe, model, steps, checkpoint):
