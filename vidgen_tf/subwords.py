@@ -14,11 +14,10 @@ from .errors import CourseError
 from .files import atomic_path
 from .tokenizer import dataset_of_prompt, excerpt
 
-WORLDS = ("faces",)  # whose text-to-video models read subwords
 VOCABULARY_SIZE = 640  # tokens at most, from 1 on
 PROMPT_LENGTH = 40  # tokens of a prompt
 PATH = Path(__file__).with_name("subwords.json")
-PIECES = re.compile(r"[a-z]+|[0-9]|[^\W\d_]|[^\w\s]")  # English words, digits, other letters one by one, punctuation
+WORDS = re.compile(r"[a-z]+|[0-9]|[^\W\d_]|[^\w\s]")  # English words, digits, other letters one by one, punctuation
 
 
 def normalize(text):
@@ -44,7 +43,7 @@ def train(captions, path=PATH, vocabulary_size=VOCABULARY_SIZE):
     References:
         Sennrich, Haddow and Birch, 2016, "Neural machine translation of rare words with subword units".
     """
-    words = {world: [PIECES.findall(normalize(caption)) for caption in texts] for world, texts in captions.items()}
+    words = {world: [WORDS.findall(normalize(caption)) for caption in texts] for world, texts in captions.items()}
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     trainer = tokenizers.trainers.BpeTrainer(vocab_size=vocabulary_size, show_progress=False)
@@ -112,7 +111,7 @@ def unknown_words(prompt, known):
     Returns:
         list of str, each once, in their order.
     """
-    return [word for word in dict.fromkeys(PIECES.findall(normalize(prompt))) if word not in known]
+    return [word for word in dict.fromkeys(WORDS.findall(normalize(prompt))) if word not in known]
 
 
 def _unknown(prompt, unknown, known, world):
@@ -123,21 +122,18 @@ def _unknown(prompt, unknown, known, world):
     return f"'{excerpt(str(prompt))}' has words that the model never saw{of_world}: {', '.join(parts)}."
 
 
-def own_world(prompt):
-    """The world, of those whose models read subwords, that alone has a word of a prompt in its captions.
+def is_about_faces(prompt):
+    """Whether a word of a prompt is one that captions of faces alone have.
 
     Args:
         prompt: str.
 
     Returns:
-        str, a name in `WORLDS`, or None: the prompt is about digits or shapes.
+        bool.
     """
-    words, known = {*PIECES.findall(normalize(prompt))}, load()[1]
-    for world in WORLDS:
-        others = frozenset().union(*(own for name, own in known.items() if name != world))
-        if not known[world].isdisjoint(words - others):
-            return world
-    return None
+    words = load()[1]
+    others = frozenset().union(*(known for world, known in words.items() if world != "faces"))
+    return not words["faces"].isdisjoint({*WORDS.findall(normalize(prompt))} - others)
 
 
 def world_of_prompt(prompt):
@@ -147,14 +143,14 @@ def world_of_prompt(prompt):
         prompt: str.
 
     Returns:
-        str: a name in `WORLDS`, see `own_world`, else "digits" or "shapes".
+        str: "faces", see `is_about_faces`, else "digits" or "shapes".
 
     Raises:
         CourseError: unknown words, or words that don't belong together.
     """
-    if world := own_world(prompt):
-        encode([prompt], world)
-        return world
+    if is_about_faces(prompt):
+        encode([prompt], "faces")
+        return "faces"
     return dataset_of_prompt(prompt)
 
 

@@ -12,7 +12,7 @@ from ..errors import CourseError
 from ..files import progress
 from ..models.flow_matching import check_guidance_scale, guided_velocity
 from ..splits import is_held_out
-from ..subwords import WORLDS, world_of_prompt
+from ..subwords import world_of_prompt
 from ..tokenizer import count_phrases, swap_phrases, tokenize
 from ..video import Clip
 from ..zoo.weights import read_weights
@@ -26,7 +26,7 @@ PROMPTS = {name: dataclasses.replace(DATASETS[name], seed=920) for name in ("dig
 
 
 def text_to_video(prompts, seed=0, guidance_scale=None, folder=None, **options):
-    """Generates a clip for each prompt, with the zoo's models or your own; its words tell of which world it is.
+    """Generates a clip for each prompt, with the zoo's models or your own; its words tell whether it is of faces, digits, shapes.
 
     Args:
         prompts: sequence of str, English or Chinese.
@@ -48,19 +48,19 @@ def text_to_video(prompts, seed=0, guidance_scale=None, folder=None, **options):
     if is_own(folder):
         return own_text_to_video(folder, prompts, seed, guidance_scale, **options)
     names = [world_of_prompt(prompt) for prompt in prompts]
-    tokenize([prompt for prompt, name in zip(prompts, names) if name not in WORLDS])  # complains before models are read
+    tokenize([prompt for prompt, name in zip(prompts, names) if name != "faces"])  # complains before models are read
     if guidance_scale is not None:
         check_guidance_scale(guidance_scale)
     clips = [None] * len(prompts)
     for dataset in dict.fromkeys(names):
-        if folder is not None and dataset in WORLDS:
-            raise CourseError(f"{folder} holds no model of {dataset}: leave out the folder, and the zoo's is taken.")
+        if folder is not None and dataset == "faces":
+            raise CourseError(f"{folder} holds no model of faces: leave out the folder, and the zoo's is taken.")
         model, autoencoder = load_pretrained(dataset) if folder is None else _load_trained(dataset, folder)
         sampling = zoo.record(f"text-to-video-{dataset}")["sampling"]
         scale = sampling["guidance_scale"] if guidance_scale is None else guidance_scale
         chosen = [i for i, name in enumerate(names) if name == dataset]
         steps = {name: value for name, value in sampling.items() if name != "guidance_scale"} | options
-        sample = sample_prompts if dataset in WORLDS else sample_captions
+        sample = sample_prompts if dataset == "faces" else sample_captions
         sampled = sample(model, autoencoder, [prompts[i] for i in chosen], scale, seed, **steps)
         for i, frames in zip(chosen, sampled):
             clips[i] = Clip(frames, caption=str(prompts[i]))

@@ -25,13 +25,13 @@ def check_prompt(prompt):
         CourseError: what `tokenize` and `world_of_prompt` refuse: contradictions, more than two objects, words of both kinds.
     """
     prompt = check_text(prompt)
-    world = subwords.own_world(prompt)
-    known = subwords.load()[1][world] if world else WORDS
-    if unknown := subwords.unknown_words(prompt, known) if world else unknown_words(prompt):
+    of_faces = subwords.is_about_faces(prompt)
+    known = subwords.load()[1]["faces"] if of_faces else WORDS
+    if unknown := subwords.unknown_words(prompt, known) if of_faces else unknown_words(prompt):
         suggestions = "; ".join(f"{excerpt(word, 20)} → {' / '.join(nearest_words(word, known)) or '?'}" for word in unknown[:5])
         raise Refused("unknown_words", words=suggestions)
     dataset = subwords.world_of_prompt(prompt)
-    if not world:
+    if not of_faces:
         tokenize([prompt])
     return dataset
 
