@@ -6,24 +6,15 @@ import numpy as np
 import pytest
 
 from vidgen_tf.errors import CourseError
-from vidgen_tf.worlds import digits, faces, shapes
-from vidgen_tf.worlds.base import uniforms
-from vidgen_tf.worlds.faces.states import sample_states
-from vidgen_tf.worlds.paraphrases import SPLITS, forms, paraphrase
-from vidgen_tf.worlds.spheres.motion import DRAWS, simulate
+from vidgen_tf.worlds import faces
+from vidgen_tf.worlds.paraphrases import SPLITS, draw_states, forms, paraphrase
 
 COUNT = 400
 
 
 @pytest.fixture(scope="module")
 def states():
-    u = uniforms(3, 0, COUNT, 2)
-    return {
-        "faces": sample_states(COUNT, 3, 0, 1, 64),
-        "spheres": simulate(uniforms(3, 0, COUNT, DRAWS)),
-        "shapes": shapes.simulate(uniforms(3, 0, COUNT, shapes.DRAWS)),
-        "digits": {"digit": np.int64(u[:, :1] * 10), "motion": np.int64(u[:, 1] * len(digits.MOTIONS))},
-    }
+    return {world: draw_states(world, COUNT, seed=3) for world in ("faces", "spheres", "shapes", "digits")}
 
 
 @pytest.mark.parametrize("world", ["faces", "spheres", "shapes", "digits"])
