@@ -3,7 +3,9 @@
 import gc
 import os
 import signal
+import sys
 
+import numpy as np
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # beside other processes, more threads than cores would wait for each other
@@ -27,3 +29,12 @@ def sigint_is_open():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def random_numbers_start_anew(request):
+    """A test draws the same numbers whatever ran before it: those of its module's `RNG`, and Keras' weights and noise."""
+    if hasattr(request.module, "RNG"):
+        request.module.RNG = np.random.default_rng(0)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
