@@ -1,12 +1,8 @@
-"""The studio's page as its visitors meet it: bad input, many at once, stopping, files, the network, and a real browser."""
+"""The studio's page as its visitors meet it: bad input, many at once, stopping, files, and the network."""
 
-import asyncio
-import base64
 import concurrent.futures
 import io
-import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,26 +12,20 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import axe_core_python
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from tornado.httpclient import AsyncHTTPClient
-from tornado.websocket import websocket_connect
 
 from vidgen_tf.cli import main
 from vidgen_tf.errors import CourseError
 from vidgen_tf.studio import server
 from vidgen_tf.studio.jobs import Result, Step
-from vidgen_tf.studio.page import JOBS
-from vidgen_tf.studio.texts import TEXTS
 from vidgen_tf.video import Clip
 
 ROOT = Path(__file__).parents[1]
 ENGLISH, CHINESE, CORNER = "English", "中文", "bottom right"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CLIP = Clip(np.full((16, 32, 32, 1), 90, np.uint8))
 
 
@@ -268,124 +258,3 @@ def test_the_command_serves_a_page_and_ctrl_c_ends_it(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130 and "Traceback" not in said, said
-
-
-class Browser:
-    """A headless browser, driven by its own protocol; it knows no name but this machine's."""
-
-    def __init__(self, socket_):
-        self.socket, self.count, self.requests = socket_, 0, []
-
-    async def call(self, method, **parameters):
-        self.count += 1
-        await self.socket.write_message(json.dumps({"id": self.count, "method": method, "params": parameters}))
-        while True:
-            message = json.loads(await self.socket.read_message())
-            if message.get("method") == "Network.requestWillBeSent":
-                self.requests.append(message["params"]["request"]["url"])
-            if message.get("id") == self.count:
-                return message.get("result", {})
-
-    async def resize(self, width, height):
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < height}
-        await self.call("Emulation.setDeviceMetricsOverride", **size)
-
-    async def value(self, script):
-        found = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        return found["result"].get("value")
-
-    async def until(self, script, seconds=120):
-        end = time.monotonic() + seconds
-        while not (found := await self.value(script)):
-            assert time.monotonic() < end, f"never true: {script}\n{await self.value('document.body.innerText')}"
-            await asyncio.sleep(0.3)
-        return found
-
-
-async def visit(address, port, pictures):
-    """A visit at 390 px in both languages: what was requested, and what was found wrong."""
-    for _ in range(200):
-        try:
-            pages = json.loads((await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/json")).body)
-            break
-        except OSError:
-            await asyncio.sleep(0.3)
-    target = next(page for page in pages if page["type"] == "page")
-    browser = Browser(await websocket_connect(target["webSocketDebuggerUrl"], max_message_size=2**28))
-    for domain in ("Network", "Page", "Runtime"):
-        await browser.call(f"{domain}.enable")
-    await browser.resize(390, 844)
-    await browser.call("Page.navigate", url=address)
-    await browser.until("document.querySelectorAll('button').length > 5 && document.body.innerText.includes('Make it')")
-    await browser.value("[...document.querySelectorAll('button')].find(b => b.innerText.trim() == 'Make it').click()")
-    await browser.until("document.querySelector('video')?.readyState >= 2")
-    await browser.call("Runtime.evaluate", expression=AXE)
-    problems = [json.loads(await browser.value(PROBLEMS))]
-    for language in range(2):
-        label = f"l => l.innerText.includes('{(ENGLISH, CHINESE)[language]}')"
-        await browser.value(f"[...document.querySelectorAll('label')].find({label}).querySelector('input').click(), 0")
-        for key in (*JOBS, "history"):
-            problems.append(await visit_tab(browser, key, language, pictures))
-    return browser.requests, problems
-
-
-async def visit_tab(browser, key, language, pictures):
-    """Opens a tab, at 1600 px and then at 390 px, and says what is wrong with it."""
-    await browser.resize(1600, 900)
-    tab = f"[...document.querySelectorAll('button[role=tab]')].find(b => b.innerText.trim() == '{TEXTS[key][language]}')"
-    await browser.until(f"!!{tab}")
-    await browser.value(f"{tab}.click()")
-    await browser.until(f"{tab}.getAttribute('aria-selected') == 'true'")
-    await asyncio.sleep(1)
-    shot = await browser.call("Page.captureScreenshot", captureBeyondViewport=True)
-    (pictures / f"{key}-{language}.png").write_bytes(base64.b64decode(shot["data"]))
-    serious = json.loads(await browser.value(SERIOUS))
-    await browser.resize(390, 844)
-    await asyncio.sleep(1)
-    return json.loads(await browser.value(PROBLEMS)) | {"tab": f"{key} {language}", "serious": serious}
-
-
-AXE = Path(axe_core_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
-# What axe-core calls serious or critical: barriers for whoever uses a keyboard, a screen reader, or has weak eyes.
-SERIOUS = """axe.run({resultTypes: ['violations']}).then(found => JSON.stringify(found.violations
-  .filter(v => ['serious', 'critical'].includes(v.impact))
-  .map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200), v.nodes[0].failureSummary])))"""
-# What a page of this width mustn't have: sideways scrolling, and things to operate or to see that have no name.
-PROBLEMS = """(() => {
-  const named = e => e.getAttribute('aria-label') || e.labels?.length || e.closest('label') || e.title || e.innerText?.trim()
-    || e.getAttribute('aria-labelledby') || e.getAttribute('alt') || e.placeholder;
-  const seen = e => e.offsetParent !== null;
-  const all = [...document.querySelectorAll('input, textarea, button, select, video, img')];
-  const nameless = all.filter(e => seen(e) && !named(e));
-  return JSON.stringify({overflow: document.documentElement.scrollWidth - window.innerWidth,
-    nameless: nameless.map(e => e.outerHTML.slice(0, 120))});
-})()"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
-def test_in_a_browser_the_page_works_narrow_in_both_languages_and_asks_nobody_else(studio, quick, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = [
-        CHROMIUM,
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--lang=en-US",
-        "about:blank",
-    ]
-    words += [f"--user-data-dir={tmp_path / 'profile'}", f"--remote-debugging-port={port}", "--disable-background-networking"]
-    words += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--autoplay-policy=no-user-gesture-required"]
-    pictures = Path(os.environ.get("VIDGEN_SCREENSHOTS", tmp_path))
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        requests, problems = asyncio.run(visit(studio[0], port, pictures))
-    finally:
-        process.kill()
-        process.wait()
-    assert len(requests) > 5
-    assert [url for url in requests if not url.startswith((studio[0], "data:", "blob:", "about:"))] == []
-    found = [one for one in problems if one["overflow"] > 0 or one["nameless"] or one.get("serious")]
-    assert not found, json.dumps(found, indent=1)

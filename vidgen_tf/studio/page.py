@@ -31,6 +31,14 @@ DIGIT_EXAMPLES = EXAMPLES[-2:]
 ACTS = ("surprise", "talk", "blink", "smile")  # the clearest first
 PEN = gr.Brush(default_size=5, colors=["#000000"], default_color="#000000", color_mode="fixed")
 CANVAS = {"canvas_size": (384, 384), "height": 480, "layers": False, "brush": PEN}
+# The canvas starts without a tool, so that a stroke would leave nothing; the brush is there a moment after its tab.
+TAKE_BRUSH = """() => {
+    const take = tries => {
+        const brush = [...document.querySelectorAll("button[aria-label=Brush]")].find(button => button.offsetParent);
+        if (brush) brush.click(); else if (tries) setTimeout(take, 100, tries - 1);
+    };
+    take(50);
+}"""
 QUIETLY = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}  # events of the page alone
 
 
@@ -124,7 +132,8 @@ class Page:
         return [*inputs, self._add(gr.File, "driving"), self._number("driver", 3)]
 
     def _sketch_tab(self):
-        with self._add(gr.Tab, "sketch_to_video"):
+        with self._add(gr.Tab, "sketch_to_video") as tab:
+            tab.select(None, js=TAKE_BRUSH, **QUIETLY)
             self._add(gr.Markdown, "limits_of_sketch_to_video", "value")
             canvas = self._add(gr.Sketchpad, "canvas", type="filepath", **CANVAS)
             file = self._add(gr.File, "sketch")
