@@ -156,7 +156,7 @@ class Page:
 
     def _edit_tab(self):
         with self._add(gr.Tab, "edit_prompt"):
-            words = self._add(gr.Textbox, "old_word", value="red"), self._add(gr.Textbox, "new_word", value="green")
+            words = self._add(gr.Textbox, "old_word", value="red"), self._add(gr.Textbox, "new_word", value="black")
             self._job("edit_prompt", [self._prompt(), *words, self._number("seed", 0)], "text-to-video")
 
     def _compare_tab(self):
