@@ -11,7 +11,7 @@ import tensorflow as tf
 from vidgen_tf import datasets, training
 from vidgen_tf.errors import CourseError
 from vidgen_tf.evaluation import adherence
-from vidgen_tf.experiments import diffusion, guidance, text_to_video, video_gan
+from vidgen_tf.experiments import autoregressive, diffusion, guidance, text_to_video, video_gan
 from vidgen_tf.pipelines.space_time import VALIDATION_SEED, world_prompts
 from vidgen_tf.recipes import RECIPES
 from vidgen_tf.recipes import diffusion as diffusion_recipes
@@ -46,6 +46,13 @@ CHANGES = {  # variant -> what its name says of the variant before, or of the ba
     "+ collision repeats": {"collision_repeats": 4},
     "+ 25 % uniform timesteps": {"uniform_timestep_prob": 0.25},
 }
+
+
+def test_a_variant_of_the_live_transformer_differs_from_the_baseline_in_what_its_name_says():
+    variants = autoregressive.variants()
+    changes = {name: differences(variants["Muon"], recipe) for name, recipe in variants.items()}
+    adamw = {"optimizer": "adamw", "learning_rate": 4e-3}
+    assert changes == {"Muon": {}, "AdamW": adamw, "half the clips": {"num_clips": 2500}}
 
 
 @pytest.mark.parametrize("dataset", ["digits", "shapes"])

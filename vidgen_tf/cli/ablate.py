@@ -4,7 +4,8 @@ from ..errors import CourseError
 from .arguments import filled
 from .train import TRAINED
 
-RECIPE_OF = {"guidance": "text-to-video"}  # of studies that aren't named as their recipe
+RECIPE_OF = {"guidance": "text-to-video", "autoregressive": "gpt"}  # of studies that aren't named as their recipe
+STUDIES = ("diffusion", "text-to-video", "guidance", "video-gan", "flow-gan", "autoregressive")
 
 
 def add_parser(commands):
@@ -16,7 +17,7 @@ def add_parser(commands):
     ablate = commands.add_parser(
         "ablate", help="an ablation study: variants of a recipe, trained and evaluated; or of its sampling", allow_abbrev=False
     )
-    ablate.add_argument("name", choices=("diffusion", "text-to-video", "guidance", "video-gan", "flow-gan"), help="whose study")
+    ablate.add_argument("name", choices=STUDIES, help="whose study")
     ablate.add_argument(
         "--dataset", choices=("digits", "shapes", "faces"), help="(default: digits, of flow-gan and guidance faces)"
     )
@@ -29,11 +30,11 @@ def add_parser(commands):
 
 def _ablate(options):
     from .. import zoo
-    from ..experiments import diffusion, flow_gan, guidance, text_to_video, video_gan
+    from ..experiments import autoregressive, diffusion, flow_gan, guidance, text_to_video, video_gan
     from ..files import check_writable
     from ..recipes import RECIPES, run
 
-    known = {"flow-gan": ("faces",), "guidance": ("faces",), "video-gan": ("digits",)}
+    known = {"flow-gan": ("faces",), "guidance": ("faces",), "video-gan": ("digits",), "autoregressive": ("digits",)}
     dataset = options.dataset or known.get(options.name, ("digits",))[0]
     if dataset not in known.get(options.name, ("digits", "shapes")):
         raise CourseError(f"There is no ablation study of {options.name} on {dataset}.")
@@ -43,6 +44,7 @@ def _ablate(options):
         "guidance": guidance,
         "video-gan": video_gan,
         "flow-gan": flow_gan,
+        "autoregressive": autoregressive,
     }[options.name]
     begun, name = run.provenance(), f"{options.name}-ablation-{dataset}"
     path = check_writable(options.output_dir) / f"{name}.json"
