@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import io
+import json
 import os
 import signal
 import socket
@@ -137,6 +138,21 @@ def test_a_result_is_shown_kept_and_can_be_downloaded(studio, quick):
     for address in [part.split('"')[0] for part in shown.split('href="')[1:]]:
         with urllib.request.urlopen(f"{studio[0]}{address}") as reply:
             assert len(reply.read()) > 1000
+
+
+def test_a_blind_vote_is_counted_once_and_only_then_names_the_models(studio, monkeypatch):
+    from vidgen_tf.studio import page
+
+    clips = [Result(CLIP, "the digit 3 is moving up then down .", {"models": [name], "seed": 0}) for name in ("one", "other")]
+    monkeypatch.setitem(page.JOBS, "blind_test", lambda inputs, on_step: clips)
+    client, votes = connect(studio), studio[1] / "votes.jsonl"
+    assert "no pair" in client.predict(ENGLISH, api_name="/vote_a")[0] and not votes.exists()
+    status, shown = client.submit(ENGLISH, CORNER, api_name="/blind_test").result(timeout=240)
+    assert "Done" in status and shown.count("<video") == 2 and "<b>A</b>" in shown and "other" not in shown
+    status, shown = client.predict(ENGLISH, api_name="/vote_b")
+    assert "one was preferred in 0 of 1 answers" in status and "other" in shown
+    assert "no pair" in client.predict(ENGLISH, api_name="/vote_b")[0], "a pair is judged once"
+    assert json.loads(votes.read_text()) == {"better": "other", "worse": "one"}
 
 
 def test_the_key_that_signs_is_not_given_out(studio, quick):

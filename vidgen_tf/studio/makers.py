@@ -6,6 +6,7 @@ each read once; the same inputs give the same clip.
 
 import dataclasses
 import functools
+import random
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from .uploads import read_clip, read_picture
 SCENES = {name: dataclasses.replace(DATASETS[name], seed=DATASETS[name].seed + 3000) for name in DATASETS}  # in no training
 NUM_SCENES = 1000
 NUM_PEOPLE = 12
+NUM_BLIND_PROMPTS = 200  # of the test split
 PREDICTORS = {"simvp-digits": 10, "svg-digits": 5, "simvp-spheres": 4}  # name in the zoo -> context frames
 NUM_FRAMES, STYLE_SIZE = 16, 128  # of a clip in a style; its height and width, px
 EDGE = np.array([255, 140, 0], np.uint8)  # around predicted frames
@@ -151,6 +153,27 @@ def compare_models(prompt, seed, on_step):
     settings = {"task": "compare_models", "models": ["gpt-digits"], "seed": int(seed)}
     gpt = Result(Clip(frames[0]), diffusion.title, settings)
     return [dataclasses.replace(diffusion, settings=diffusion.settings | {"task": "compare_models"}), gpt]
+
+
+def blind_pair(on_step):
+    """Clips of two models for one prompt of the test split, in a random order.
+
+    Args:
+        on_step: function of a `Step`.
+
+    Returns:
+        list of two `Result`.
+    """
+    from ..pipelines.autoregressive import prompts_of
+
+    def without_preview(step):  # it would show whose clip is whose
+        on_step(dataclasses.replace(step, preview=None))
+
+    chance = random.SystemRandom()
+    prompt = chance.choice(prompts_of("digits", NUM_BLIND_PROMPTS)[1])
+    results = compare_models(prompt, chance.randrange(2**31), without_preview)
+    chance.shuffle(results)
+    return results
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from . import makers, view
 from .jobs import Step, Stopped, iter_steps
 from .mark import CORNERS
 from .texts import LANGUAGES, TEXTS, Refused, explain, say
+from .votes import Votes
 
 PREVIEW_EVERY = 4  # steps: encoding a preview takes about as long as a step
 NUM_SHOWN = 12  # results in the history at once
@@ -53,6 +54,7 @@ class Page:
 
     def __init__(self, history):
         self.history, self.stops, self.relabelled = history, {}, []
+        self.votes, self.pairs = Votes(history.folder.with_name("votes.jsonl")), {}
         with gr.Blocks(title=TEXTS["title"][0], analytics_enabled=False, delete_cache=(3600, 3600)) as self.blocks:
             self._header()
             with gr.Tabs():
@@ -65,6 +67,7 @@ class Page:
                 self._predict_tab()
                 self._edit_tab()
                 self._compare_tab()
+                self._blind_tab()
                 self._history_tab()
             components = [component for component, _ in self.relabelled]
             self.language.change(self._relabel, self.language, components, **QUIETLY)
@@ -163,6 +166,36 @@ class Page:
         with self._add(gr.Tab, "compare_models"):
             self._job("compare_models", [self._prompt(DIGIT_EXAMPLES, "digits_prompt"), self._number("seed", 0)], "text-to-video")
 
+    def _blind_tab(self):
+        with self._add(gr.Tab, "blind_test"):
+            self._add(gr.Markdown, "limits_of_blind_test", "value")
+            outputs = self._job("blind_test", [], "text-to-video", self._show_blind)
+            with gr.Row():
+                for which in "ab":
+                    button = self._add(gr.Button, f"{which}_is_better", "value")
+                    vote = self._voter("ab".index(which))
+                    button.click(vote, self.language, outputs, show_progress="hidden", api_name=f"vote_{which}")
+
+    def _show_blind(self, entries, language, session):
+        self.pairs[session] = entries
+        return view.figures(entries, language, names=["A", "B"])
+
+    def _voter(self, which):
+        def vote(request: gr.Request, language):
+            return self._vote(which, request.session_hash, language)
+
+        return vote
+
+    def _vote(self, which, session, language):
+        if (entries := self.pairs.pop(session, None)) is None:
+            return view.status(say("no_pair", language), is_error=True), ""
+        models = [entry.settings["models"][0] for entry in entries]
+        self.votes.add(models[which], models[1 - which])
+        one, other = sorted(models)
+        wins, count, low, high = self.votes.preference(one, other)
+        text = say("voted", language, a=models[0], b=models[1], one=one, wins=wins, count=count, low=100 * low, high=100 * high)
+        return view.status(text), view.figures(entries, language)
+
     def _history_tab(self):
         with self._add(gr.Tab, "history") as tab:
             self._add(gr.Markdown, "shared_history", "value")
@@ -179,11 +212,13 @@ class Page:
         usage = say("usage", language, count=count, megabytes=megabytes, folder=folder)
         return view.status(usage) + view.figures(entries, language, autoplay=False)
 
-    def _job(self, key, inputs, queue_name):
-        """Buttons, status and result of a tab, and the events that join them."""
+    def _job(self, key, inputs, queue_name, show=None):
+        """Buttons, status and result of a tab, and the events that join them. `show` makes HTML of the saved results, their
+        language and the visitor's session. Gives the components of status and result."""
+        show = show or (lambda entries, language, session: view.figures(entries, language))
 
         def run(request: gr.Request, language, corner, *values):  # Gradio reads the signature: a partial has none that it knows
-            yield from self._run(key, request.session_hash, language, corner, values)
+            yield from self._run(key, request.session_hash, language, corner, values, show)
 
         def cancel(request: gr.Request, language):
             if running := self.stops.get((key, request.session_hash)):
@@ -197,8 +232,9 @@ class Page:
         options = {"concurrency_limit": 1, "concurrency_id": queue_name, "show_progress": "hidden", "api_name": key}
         event = start.click(run, [self.language, self.corner, *inputs], [status, shown], **options)
         stop.click(cancel, self.language, status, cancels=[event], queue=False, show_progress="hidden", api_name=f"stop_{key}")
+        return [status, shown]
 
-    def _run(self, key, session, language, corner, inputs):
+    def _run(self, key, session, language, corner, inputs, show):
         """A job from the click to the saved result: pairs of HTML, of the status and of what is shown."""
         language = language if language in LANGUAGES else LANGUAGES[0]
         stop = self.stops[key, session] = threading.Event()
@@ -215,7 +251,7 @@ class Page:
             yield view.status(say("saving", language)), shown
             entries = [self.history.add(result, corner) for result in results]
             names, seconds = ", ".join(entry.id for entry in entries), time.monotonic() - began
-            yield view.status(say("done", language, seconds=seconds, names=names)), view.figures(entries, language)
+            yield view.status(say("done", language, seconds=seconds, names=names)), show(entries, language, session)
         except Stopped:
             yield view.status(say("stopped", language)), ""
         except Exception as error:  # the page says it in a sentence, and goes on
@@ -286,6 +322,10 @@ def _compare_models(inputs, on_step):
     return makers.compare_models(prompt, _seed_of(seed), on_step)
 
 
+def _blind_test(inputs, on_step):
+    return makers.blind_pair(on_step)
+
+
 JOBS = {  # key of a tab -> function of what its components hold and of `on_step`
     "prompt_to_video": _prompt_to_video,
     "prompt_to_picture": _prompt_to_picture,
@@ -296,6 +336,7 @@ JOBS = {  # key of a tab -> function of what its components hold and of `on_step
     "predict_next": _predict_next,
     "edit_prompt": _edit_prompt,
     "compare_models": _compare_models,
+    "blind_test": _blind_test,
 }
 
 

@@ -21,6 +21,11 @@ TEXTS = {
         "这里生成的一切都带有标识：角落里的显式标识（位置可选）、文件元数据中的隐式标识、像素中的数字水印，以及用本机测试证书签名的内容凭证（C2PA）。欧盟《人工智能法》第五十条"
         "和中国的标识办法都要求人和机器能够识别生成内容。用 `python -m vidgen_tf inspect FILE` 可以读出这些标识。",
     ),
+    "limits_of_blind_test": (
+        "Two models make a clip of the same prompt, and you don't know which is whose. Say which shows better what it says. "
+        "Answers are kept beside the history, without anything about you.",
+        "两个模型根据同一句提示词各生成一段视频，你不知道哪段出自哪个模型。请选出更符合提示词的一段。回答与历史记录保存在一起，不含任何个人信息。",
+    ),
     "shared_history": (
         "The history is kept on disk, and everybody who uses this page sees all of it.",
         "历史记录保存在磁盘上，使用本页的每个人都能看到全部记录。",
@@ -41,6 +46,7 @@ TEXTS = {
     "predict_next": ("What comes next", "预测后续"),
     "edit_prompt": ("Edit one word", "改一个词"),
     "compare_models": ("Compare models", "比较模型"),
+    "blind_test": ("Which is better?", "盲测：哪个更好"),
     "history": ("History", "历史记录"),
     # inputs
     "prompt": ("Prompt, in English or Chinese", "提示词（中文或英文）"),
@@ -119,6 +125,8 @@ TEXTS = {
         "预测的帧带有橙色边框；之前的帧是给定的。",
     ),
     # outputs
+    "a_is_better": ("A is better", "A 更好"),
+    "b_is_better": ("B is better", "B 更好"),
     "make": ("Make it", "生成"),
     "cancel": ("Stop", "停止"),
     "refresh": ("Look again", "刷新"),
@@ -132,6 +140,13 @@ TEXTS = {
     "done": ("Done in {seconds:.1f} s, saved as {names}.", "用时 {seconds:.1f} 秒，已保存为 {names}。"),
     "stopped": ("Stopped.", "已停止。"),
     "usage": ("{count} results, {megabytes:.0f} MB in {folder}", "{count} 个结果，{megabytes:.0f} MB，位于 {folder}"),
+    "no_pair": ("There is no pair to compare yet: make one first.", "还没有可比较的一对：请先生成。"),
+    "voted": (
+        "Thank you. A was by {a}, B by {b}. So far {one} was preferred in {wins} of {count} answers: with a confidence of 95 %, "
+        "{low:.0f} to {high:.0f} % of such people would prefer it.",
+        "谢谢。A 来自 {a}，B 来自 {b}。到目前为止，{count} 次回答中有 {wins} 次更喜欢 {one}："
+        "95 % 置信区间为 {low:.0f} % 到 {high:.0f} %。",
+    ),
     "nothing_yet": ("Nothing has been made yet.", "还没有任何结果。"),
     "refused": ("{sentence}", "不行：{sentence}"),
     "broken": (

@@ -69,27 +69,33 @@ def _picture(frames, fps, title):
     return f'<img alt="{escape(title)}" src="data:image/webp;base64,{data}">'
 
 
-def figures(entries, language, autoplay=True):
+def figures(entries, language, autoplay=True, names=None):
     """Results of the history, with links to their files.
 
     Args:
         entries: list of `Entry`.
         language: str.
         autoplay: whether clips play at once; they have controls to pause them.
+        names: list of str that stand in place of models and links, or None.
 
     Returns:
         str, HTML.
     """
-    return f'<div class="studio-figures">{"".join(_figure(entry, language, autoplay) for entry in entries)}</div>'
+    shown = [
+        _figure(entry, language, autoplay, name) for entry, name in zip(entries, names or [None] * len(entries), strict=True)
+    ]
+    return f'<div class="studio-figures">{"".join(shown)}</div>'
 
 
-def _figure(entry, language, autoplay):
+def _figure(entry, language, autoplay, name):
     title, address = escape(entry.title), {suffix: FILES + escape(path) for suffix, path in entry.files.items()}
     if ".mp4" in address:
         options = "controls loop muted playsinline" + (" autoplay" if autoplay else ' preload="metadata"')
         shown = f'<video {options} aria-label="{title}" src="{address[".mp4"]}"></video>'
     else:
         shown = f'<img alt="{title}" src="{address[".png"]}">'
+    if name is not None:
+        return f"<figure>{shown}<figcaption><b>{escape(name)}</b> {title}</figcaption></figure>"
     links = " ".join(
         f'<a href="{place}" download="{escape(entry.id + suffix)}">{suffix[1:]}</a>' for suffix, place in address.items()
     )
