@@ -84,7 +84,7 @@ async def look_at_tabs(address, port, pictures):
     problems = [json.loads(await browser.value(PROBLEMS))]
     for language in range(2):
         await choose_language(browser, language)
-        for key in (*JOBS, "history"):
+        for key in (*JOBS, "gallery", "history"):
             problems.append(await look_at_tab(browser, key, language, pictures))
     return browser.requests, problems
 
@@ -127,7 +127,8 @@ STROKES += [[(0.22, 0.4), (0.3, 0.16), (0.5, 0.08), (0.7, 0.16), (0.78, 0.4)]]  
 CANVAS = "[...document.querySelectorAll('canvas')].find(c => c.offsetParent && c.getBoundingClientRect().width > 100)"
 # Statuses and results of the open tab alone: the other tabs' have no place on the screen.
 SAID = "[...document.querySelectorAll('[role=status], [role=alert]')].filter(e => e.offsetParent).map(e => e.innerText).join(' ')"
-SHOWN = """JSON.stringify([...document.querySelectorAll('figure:has(figcaption a) :is(video, img)')].filter(e => e.offsetParent)
+SHOWN = """JSON.stringify([...document.querySelectorAll('figure:has(figcaption):not(.studio-people *) :is(video, img)')]
+  .filter(e => e.offsetParent)
   .map(e => [e.tagName, e.tagName == 'VIDEO' ? e.readyState >= 2 && e.duration > 0.5 : e.complete && e.naturalWidth > 0]))"""
 
 

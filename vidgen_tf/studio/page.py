@@ -1,10 +1,12 @@
 """The page: a tab for each thing that the shipped models can do, in two languages, around the functions of `makers`."""
 
 import functools
+import json
 import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 
 import gradio as gr
 
@@ -40,6 +42,7 @@ TAKE_BRUSH = """() => {
     };
     take(50);
 }"""
+GALLERY = Path(__file__).with_name("gallery.json")  # made by scripts/make_gallery.py
 QUIETLY = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}  # events of the page alone
 
 
@@ -68,16 +71,17 @@ class Page:
                 self._edit_tab()
                 self._compare_tab()
                 self._blind_tab()
+                self._gallery_tab()
                 self._history_tab()
             components = [component for component, _ in self.relabelled]
             self.language.change(self._relabel, self.language, components, **QUIETLY)
             self.blocks.load(_language_of_browser, None, self.language, **QUIETLY)
 
-    def _add(self, kind, key, prop="label", more=None, **options):
+    def _add(self, kind, key=None, prop="label", more=None, **options):
         """A component whose text follows the language; `more` gives further properties in a language."""
 
         def properties(language):
-            return {prop: say(key, language)} | (more(language) if more else {})
+            return ({prop: say(key, language)} if key else {}) | (more(language) if more else {})
 
         component = kind(**properties(LANGUAGES[0]), **options)
         self.relabelled.append((component, properties))
@@ -195,6 +199,11 @@ class Page:
         wins, count, low, high = self.votes.preference(one, other)
         text = say("voted", language, a=models[0], b=models[1], one=one, wins=wins, count=count, low=100 * low, high=100 * high)
         return view.status(text), view.figures(entries, language)
+
+    def _gallery_tab(self):
+        entries = json.loads(GALLERY.read_text(encoding="utf-8"))
+        with self._add(gr.Tab, "gallery"):
+            self._add(gr.HTML, more=lambda language: {"value": view.gallery(entries, language)})
 
     def _history_tab(self):
         with self._add(gr.Tab, "history") as tab:

@@ -13,6 +13,7 @@ CSS = """
 .studio-figures { display: flex; flex-wrap: wrap; gap: 1rem; }
 .studio-figures figure { margin: 0; max-width: 100%; width: 272px; }
 .studio-figures video, .studio-figures img { width: 100%; image-rendering: pixelated; background: #808080; }
+.studio-gallery figure { width: 192px; }
 .studio-people { display: flex; flex-wrap: wrap; gap: 0.5rem; }
 .studio-people figure { margin: 0; width: 72px; text-align: center; }
 .studio-people img { width: 72px; }
@@ -60,13 +61,44 @@ def preview(clip, title):
     Returns:
         str, HTML.
     """
-    frames = draw_mark(repeat_pixels(clip.frames, max(1, PREVIEW_SIZE // clip.frames.shape[1])))
-    return f'<div class="studio-figures"><figure>{_picture(frames, clip.fps, title)}</figure></div>'
+    return f'<div class="studio-figures"><figure>{_picture(preview_picture(clip), title)}</figure></div>'
 
 
-def _picture(frames, fps, title):
-    data = base64.b64encode(encode_image(frames, fps, None, ".webp")).decode()
+def preview_picture(clip):
+    """A small moving picture of a clip, with the visible mark.
+
+    Args:
+        clip: `Clip` of at most 128 px.
+
+    Returns:
+        str: an animated WebP in base 64.
+    """
+    return _encode(draw_mark(repeat_pixels(clip.frames, max(1, PREVIEW_SIZE // clip.frames.shape[1]))), clip.fps)
+
+
+def _encode(frames, fps):
+    return base64.b64encode(encode_image(frames, fps, None, ".webp")).decode()
+
+
+def _picture(data, title):
     return f'<img alt="{escape(title)}" src="data:image/webp;base64,{data}">'
+
+
+def gallery(entries, language):
+    """Examples of what the tabs make.
+
+    Args:
+        entries: list of dict of str: "tab", its key; "title"; "picture", of `preview_picture`.
+        language: str.
+
+    Returns:
+        str, HTML.
+    """
+    shown = []
+    for one in entries:
+        caption = f"<b>{say(one['tab'], language)}</b><br>{escape(one['title'])}"
+        shown.append(f"<figure>{_picture(one['picture'], one['title'])}<figcaption>{caption}</figcaption></figure>")
+    return f'<div class="studio-figures studio-gallery">{"".join(shown)}</div>'
 
 
 def figures(entries, language, autoplay=True, names=None):
@@ -115,7 +147,6 @@ def people(frames):
     Returns:
         str, HTML.
     """
-    shown = [
-        f"<figure>{_picture(frame[None], 8, f'{i}')}<figcaption>{i}</figcaption></figure>" for i, frame in enumerate(frames, 1)
-    ]
+    pictures = [_picture(_encode(frame[None], 8), f"{i}") for i, frame in enumerate(frames, 1)]
+    shown = [f"<figure>{picture}<figcaption>{i}</figcaption></figure>" for i, picture in enumerate(pictures, 1)]
     return f'<div class="studio-people">{"".join(shown)}</div>'
