@@ -3,6 +3,7 @@
 python scripts/make_gallery.py
 """
 
+import dataclasses
 import json
 
 from vidgen_tf.studio import makers, view
@@ -28,7 +29,9 @@ def main():
     entries = []
     for tab, make in SHOWN:
         (result,) = make()
-        clip = result.clip[:6] if tab == "stylize" else result.clip  # strokes are large files
+        clip = result.clip
+        if tab == "stylize":  # strokes are large files
+            clip = dataclasses.replace(clip, frames=clip.frames[:6])
         entries.append({"tab": tab, "title": result.title, "picture": view.preview_picture(clip)})
         print(tab, result.title, f"{len(entries[-1]['picture']) / 1e3:.0f} kB")
     GALLERY.write_text(json.dumps(entries, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
