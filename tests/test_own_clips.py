@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import shutil
 import tarfile
 import warnings
 
@@ -223,7 +224,9 @@ def test_a_model_of_own_clips_is_sampled_from_the_command_line(trained, tmp_path
     command = ["sample", "text-to-video", "--weights", str(trained[0]), "--prompt", "a blue square drifts"]
     assert cli.main([*command, "-o", str(tmp_path / "a.png")]) == 0
     assert len(Clip.load(tmp_path / "a.png")) == 16
-    (trained[0] / RECORD).write_text("{")
+    damaged = shutil.copytree(trained[0], tmp_path / "damaged")  # other tests use the model
+    (damaged / RECORD).write_text("{")
+    command[command.index(str(trained[0]))] = str(damaged)
     assert cli.main([*command, "-o", str(tmp_path / "b.png")]) == 1
     assert "is missing or damaged: train with" in capsys.readouterr().err
 
