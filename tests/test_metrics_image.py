@@ -150,3 +150,31 @@ def test_what_cannot_be_compared_is_refused():
             image.ssim(a, a, window=window)
     with pytest.raises(CourseError, match="at least 3 px"):
         image.laplacian_sharpness(np.ones((2, 8, 1)))
+
+
+def test_the_nyquist_ratio_tells_a_grid_from_noise():
+    """Noise has all waves alike; a grid has energy at the last frequency alone, whatever its phase and direction."""
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=(400, 32, 24, 3))
+    assert image.nyquist_ratio(noise) == pytest.approx(1, abs=0.05)
+    y, x = np.mgrid[:32, :24]
+    for grid in (y % 2, (x + 1) % 2, (x + y) % 2):
+        assert image.nyquist_ratio(noise + grid[..., None]) > 1.5
+    coarse = (x // 4 + y // 4) % 2
+    assert image.nyquist_ratio(noise + coarse[..., None]) < 1.1, "squares of four pixels are no grid of single ones"
+
+
+def test_the_nyquist_ratio_is_the_quotient_of_two_energies():
+    """One wave of each of the last two frequencies, along x: the energy of a wave of the last is four times that of another."""
+    x = np.arange(16)
+    last, other = np.cos(np.pi * x), np.cos(2 * np.pi * 7 * x / 16)
+    frames = np.broadcast_to(3 * last + 2 * other, (1, 16, 16))[..., None]
+    assert image.nyquist_ratio(frames) == pytest.approx((3 * 16) ** 2 / (2 * 8) ** 2)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 1), (1, 5, 4, 1), (1, 4, 5, 1)])
+def test_the_nyquist_ratio_refuses_frames_that_it_cant_measure(shape):
+    with pytest.raises(CourseError, match="even height and width"):
+        image.nyquist_ratio(np.ones(shape))
+    with pytest.raises(CourseError, match="no fine detail"):
+        image.nyquist_ratio(np.zeros((1, 4, 4, 1)))

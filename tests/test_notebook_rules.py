@@ -22,7 +22,7 @@ from vidgen_tf.coursebook.student import write_versions
 ROOT = Path(__file__).parents[1]
 COURSE = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 LEADS = ["You will be able to", "You need first", "Time", "The number to reach"]
-CLOSING = ["Remember", "Scoreboard", "Exercises", "Check yourself", "References"]
+CLOSING = ["Remember", "Results", "Exercises", "Check yourself", "References"]
 EMOJI = "[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f]"
 
 

@@ -35,7 +35,7 @@ def good_notebook():
     )
     cells = [v4.new_markdown_cell("# 07 · A title\n\n" + leads), source, trained, check]
     cells.append(v4.new_markdown_cell("With $x_t \\leq 1$ and `$\\code$`. " + "Some more words of prose are here. " * 80))
-    for i, heading in enumerate(("Remember", "Scoreboard", "Exercises", "Check yourself", "References")):
+    for i, heading in enumerate(("Remember", "Results", "Exercises", "Check yourself", "References")):
         text = {"Check yourself": "<details>answer</details>\n" * 5, "References": "Doe, 2020, A title."}.get(heading, "")
         cells.append(v4.new_markdown_cell(f"## {heading}\n\n{text}"))
         cells += [cell for k in range(3) for cell in _exercise(f"task-{k}")] if i == 2 else []

@@ -4,8 +4,20 @@ from ..errors import CourseError
 from .arguments import filled
 from .train import TRAINED
 
-RECIPE_OF = {"guidance": "text-to-video", "autoregressive": "gpt"}  # of studies that aren't named as their recipe
-STUDIES = ("diffusion", "text-to-video", "guidance", "video-gan", "flow-gan", "autoregressive")
+# Study -> the data sets that it is made of, the default first.
+STUDIES = {
+    "gan-losses": ("digits",),
+    "gan-output": ("faces",),
+    "vae-beta": ("digits", "shapes"),
+    "teacher-forcing": ("moving-digits",),
+    "priors": ("digits",),
+    "diffusion": ("digits", "shapes"),
+    "text-to-video": ("digits", "shapes"),
+    "guidance": ("faces",),
+    "video-gan": ("digits",),
+    "flow-gan": ("faces",),
+    "autoregressive": ("digits",),
+}
 
 
 def add_parser(commands):
@@ -17,10 +29,9 @@ def add_parser(commands):
     ablate = commands.add_parser(
         "ablate", help="an ablation study: variants of a recipe, trained and evaluated; or of its sampling", allow_abbrev=False
     )
-    ablate.add_argument("name", choices=STUDIES, help="whose study")
-    ablate.add_argument(
-        "--dataset", choices=("digits", "shapes", "faces"), help="(default: digits, of flow-gan and guidance faces)"
-    )
+    ablate.add_argument("name", choices=STUDIES, help="which study")
+    known = sorted({dataset for datasets in STUDIES.values() for dataset in datasets})
+    ablate.add_argument("--dataset", choices=known, help="(default: the study's first or only one)")
     ablate.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped")
     where = f"where rows wait until all are there (default: {TRAINED})"
     ablate.add_argument("--output-dir", type=filled, default=TRAINED, help=where)
@@ -30,31 +41,45 @@ def add_parser(commands):
 
 def _ablate(options):
     from .. import zoo
-    from ..experiments import autoregressive, diffusion, flow_gan, guidance, text_to_video, video_gan
+    from ..experiments import (
+        autoregressive,
+        convlstm,
+        diffusion,
+        flow_gan,
+        gan,
+        guidance,
+        latent_rnn,
+        text_to_video,
+        vae,
+        video_gan,
+    )
     from ..files import check_writable
-    from ..recipes import RECIPES, run
+    from ..recipes import run
 
-    known = {"flow-gan": ("faces",), "guidance": ("faces",), "video-gan": ("digits",), "autoregressive": ("digits",)}
-    dataset = options.dataset or known.get(options.name, ("digits",))[0]
-    if dataset not in known.get(options.name, ("digits", "shapes")):
+    dataset = options.dataset or STUDIES[options.name][0]
+    if dataset not in STUDIES[options.name]:
         raise CourseError(f"There is no ablation study of {options.name} on {dataset}.")
-    module = {
-        "diffusion": diffusion,
-        "text-to-video": text_to_video,
-        "guidance": guidance,
-        "video-gan": video_gan,
-        "flow-gan": flow_gan,
-        "autoregressive": autoregressive,
+    study = {
+        "gan-losses": gan.run_losses,
+        "gan-output": gan.run_outputs,
+        "vae-beta": vae.run_betas,
+        "teacher-forcing": convlstm.run_schedules,
+        "priors": latent_rnn.run_priors,
+        "diffusion": diffusion.run_ablation,
+        "text-to-video": text_to_video.run_ablation,
+        "guidance": guidance.run_ablation,
+        "video-gan": video_gan.run_ablation,
+        "flow-gan": flow_gan.run_ablation,
+        "autoregressive": autoregressive.run_ablation,
     }[options.name]
     begun, name = run.provenance(), f"{options.name}-ablation-{dataset}"
     path = check_writable(options.output_dir) / f"{name}.json"
     if not options.resume:
         path.unlink(missing_ok=True)
-    rows = module.run_ablation(dataset, path)
+    rows = study(dataset, path)
     for row in rows:
         print(", ".join(f"{key} {value}" for key, value in row.items()))
     if options.release:
         command = f"python -m vidgen_tf ablate {options.name} --dataset {dataset}"
-        recipe = RECIPES[f"{RECIPE_OF.get(options.name, options.name)}-{dataset}"]
-        zoo.record_experiment(name, rows, command, recipe.seed, begun)
+        zoo.record_experiment(name, rows, command, min(row.get("seed", 0) for row in rows), begun)
         print(f"recorded as {name} in the zoo")

@@ -1,4 +1,4 @@
-"""Metrics of single frames: PSNR and SSIM against a reference, and sharpness without one."""
+"""Metrics of single frames: PSNR and SSIM against a reference; sharpness, and a grid of pixels, without one."""
 
 import numpy as np
 
@@ -120,6 +120,37 @@ def laplacian_sharpness(frames):
     contrast = np.std(x, axis=(-3, -2, -1))
     energy = np.sqrt(np.mean(laplacian**2, axis=(-3, -2, -1)))
     return np.where(contrast > 0, energy / np.where(contrast > 0, contrast, 1), 0.0)
+
+
+def nyquist_ratio(frames):
+    """How much stronger waves of two pixels are in frames than those next to them: whether there is a grid of pixels.
+
+    The energy of rows and of columns at the Nyquist frequency, half a cycle a pixel, as a multiple of that at the next lower
+    frequency. Noise has as much of both.
+
+    Args:
+        frames: array `(N, H, W, C)`, H and W even.
+
+    Returns:
+        float, without unit: 1 for white noise, a little below for natural images, far above for a checkerboard artifact.
+
+    Raises:
+        CourseError: frames of another shape, of odd height or width, or that have no fine detail at all.
+
+    References:
+        Odena, Dumoulin and Olah, 2016, "Deconvolution and checkerboard artifacts".
+    """
+    frames = np.asarray(frames)
+    if frames.ndim != 4 or frames.shape[1] % 2 or frames.shape[2] % 2:
+        raise CourseError(f"nyquist_ratio takes frames (N, H, W, C) of even height and width, got {frames.shape}.")
+    grey = frames.mean(axis=-1, dtype=np.float64)
+    energies = np.zeros(2)  # of the last frequency but one, and of the last
+    for axis in (1, 2):
+        waves = np.moveaxis(np.fft.rfft(grey, axis=axis), axis, -1)
+        energies += np.mean(np.abs(waves[..., -2:]) ** 2, axis=(0, 1))
+    if not energies[0]:
+        raise CourseError("These frames have no fine detail to compare a grid with.")
+    return float(energies[1] / energies[0])
 
 
 def as_float_pair(a, b):

@@ -23,6 +23,7 @@ class LatentRNNConfig(Config):
     z_dim: int = 4  # dimensions of the stochastic latent of a frame
     gaussian_hidden_dim: int = 128  # units of the prior's and of the posterior's GRU
     beta: float = 0.5  # weight of the KL term
+    has_learned_prior: bool = True  # False: z is a standard normal variable until the frame is seen
 
 
 def build_predictor(config, z_dim=0):
@@ -68,6 +69,24 @@ def build_gaussian_gru(config, name):
     names = "z_mean", "z_log_var"
     z_mean, z_log_var = (layers.Dense(config.z_dim, name=part, dtype="float32")(hidden) for part in names)
     return keras.Model([latents, state], [z_mean, z_log_var, new_state], name=name)
+
+
+def build_fixed_prior(config):
+    """The standard normal distribution of z, whatever the frames: a prior without weights (SVG-FP).
+
+    Args:
+        config: `LatentRNNConfig`.
+
+    Returns:
+        `keras.Model` with the inputs and outputs of `build_gaussian_gru`; the means and log variances are 0.
+
+    References:
+        Denton and Fergus, 2018, "Stochastic video generation with a learned prior".
+    """
+    latents = keras.Input((None, config.latent_dim), name="latents")
+    state = keras.Input((config.gaussian_hidden_dim,), name="state")
+    zeros = ops.zeros_like(ops.repeat(latents[..., :1], config.z_dim, axis=-1))
+    return keras.Model([latents, state], [zeros, zeros, state], name="prior")
 
 
 def from_zero_state(network, *inputs, training=False):
@@ -181,7 +200,7 @@ class LatentGRU(ConfiguredModel):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class LatentSVG(ConfiguredModel):
-    """Stochastic video generation with a learned prior (SVG-LP), in latent space.
+    """Stochastic video generation with a learned prior (SVG-LP), in latent space; or with a fixed one (SVG-FP).
 
     A predictor is conditioned on a stochastic latent z of each next frame. In training z is a sample of the posterior network,
     which reads that frame too; a prior network, which reads the frames before it only, is trained to match the posterior by a KL
@@ -209,7 +228,8 @@ class LatentSVG(ConfiguredModel):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.normalization = LatentNormalization(config.latent_dim, dtype="float32")
         self.predictor = build_predictor(config, config.z_dim)
-        self.prior, self.posterior = (build_gaussian_gru(config, name) for name in ("prior", "posterior"))
+        self.prior = build_gaussian_gru(config, "prior") if config.has_learned_prior else build_fixed_prior(config)
+        self.posterior = build_gaussian_gru(config, "posterior")
         self.trackers = [keras.metrics.Mean(name=name) for name in ("prediction_loss", "kl_loss")]
         self.normalization.build((None, None, config.latent_dim))
         self.build((None, None, config.latent_dim))

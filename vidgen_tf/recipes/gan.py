@@ -11,17 +11,16 @@ from ..worlds import digits
 from .recipe import Recipe
 
 
-def fit_generator(gan, images, generator, batch_size, seed, steps, checkpoint):
-    """Trains a pair of networks and leaves the averaged weights in a generator.
+def fit_gan(gan, images, steps, batch_size, seed=0, **fit_options):
+    """Trains a pair of networks.
 
     Args:
         gan: compiled `GAN`.
         images: uint8 `(N, H, W, C)`, real ones.
-        generator: `keras.Model` like the pair's generator, which is filled.
+        steps: training steps in all.
         batch_size: images per step.
         seed: non-negative int, order of the batches.
-        steps: training steps in all.
-        checkpoint: path of the checkpoint file.
+        **fit_options: checkpoint, callbacks, log_interval and the other options of `training.fit`.
 
     Returns:
         The history of `training.fit`.
@@ -30,24 +29,43 @@ def fit_generator(gan, images, generator, batch_size, seed, steps, checkpoint):
     def batches(first):
         return pipeline(images, batch_size=batch_size, seed=seed, first_step=first)
 
-    history = training.fit(gan, batches, steps, checkpoint=checkpoint, log_interval=100)
-    generator.set_weights(gan.ema_generator.get_weights())
-    return history
+    return training.fit(gan, batches, steps, **fit_options)
+
+
+def build_mlp_gan(config, loss_fn=rpgan_losses, gamma=1.0, seed=0):
+    """A fully connected GAN, compiled with two Adam optimizers.
+
+    Args:
+        config: `MLPGANConfig`.
+        loss_fn: `non_saturating_losses` or `rpgan_losses`.
+        gamma: float, weight of the R1 and R2 penalties; 0 leaves them out.
+        seed: int, of the latents.
+
+    Returns:
+        compiled `GAN`.
+    """
+    gan = GAN(build_mlp_generator(config), build_mlp_discriminator(config), loss_fn, gamma, seed=seed)
+    gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
+    return gan
 
 
 def _train_mlp(recipe, model, steps, checkpoint):
     """Trains the fully connected pair on the digit images of the training split."""
-    pair = build_mlp_generator(recipe.config), build_mlp_discriminator(recipe.config)
-    gan = GAN(*pair, rpgan_losses, gamma=1.0, seed=recipe.seed)
-    gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.0, beta_2=0.99) for _ in range(2)), jit_compile=True)
-    return fit_generator(gan, digits.images("train")[0], model, 64, recipe.seed, steps, checkpoint)
+    gan = build_mlp_gan(recipe.config, seed=recipe.seed)
+    return _fit_generator(recipe, gan, digits.images("train")[0], model, 64, steps, checkpoint)
 
 
 def _train_dcgan(recipe, model, steps, checkpoint):
     """Trains the convolutional pair on five frames of each training person."""
     faces = face_images(recipe.config.image_size, "train")
     gan = build_dcgan(recipe.config, keras.optimizers.schedules.CosineDecay(5e-4, steps, alpha=0.1), recipe.seed)
-    return fit_generator(gan, faces.reshape(-1, *faces.shape[2:]), model, 32, recipe.seed, steps, checkpoint)
+    return _fit_generator(recipe, gan, faces.reshape(-1, *faces.shape[2:]), model, 32, steps, checkpoint)
+
+
+def _fit_generator(recipe, gan, images, generator, batch_size, steps, checkpoint):
+    history = fit_gan(gan, images, steps, batch_size, recipe.seed, checkpoint=checkpoint, log_interval=100)
+    generator.set_weights(gan.ema_generator.get_weights())
+    return history
 
 
 RECIPES = [
