@@ -1,6 +1,7 @@
 """The house: imports go one way, files and functions stay small, and the package speaks the field's language."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -104,6 +105,14 @@ def retired(text):
 @pytest.mark.parametrize("path", [*FILES, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "GLOSSARY.md"], ids=names)
 def test_retired_words_stay_retired(path):
     assert retired(path.read_text(encoding="utf-8")) <= NAMED.get(names(path), set())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_retired_words_stay_out_of_the_notebooks(path):
+    """Of all cells but those that are filled from the package, whose own test is the one above."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    written = ["".join(cell["source"]) for cell in cells if "source" not in cell["metadata"]]
+    assert not retired("\n".join(written))
 
 
 def test_retired_words_are_found_within_names():
