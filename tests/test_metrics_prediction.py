@@ -186,3 +186,25 @@ def test_a_rollout_that_fades_and_slows_down_is_measured_part_by_part():
     assert not black["brightness"].any()
     with pytest.raises(CourseError, match="8 frames can't be divided into 3 equal parts"):
         prediction.error_accumulation(frames[:, :1], frames[:, 1:], np.zeros((1, 8), bool), num_windows=3)
+
+
+def test_the_energy_score_is_smallest_for_samples_of_the_true_distribution():
+    """Frames of Gaussian pixels; the samples' standard deviation is a factor of the true one."""
+    rng = np.random.default_rng(7)
+
+    def drawn(deviation, *shape):
+        return np.clip(128 + deviation * rng.normal(size=(*shape, 1, 4, 4, 1)), 0, 255).astype(np.uint8)
+
+    real = drawn(25, 400)
+    scores = {s: prediction.energy_score(real, drawn(25 * s, 400, 10)).mean() for s in (0.3, 0.6, 1.0, 1.5, 2.0)}
+    assert min(scores, key=scores.get) == 1.0
+    best = {s: prediction.sample_mse(real, drawn(25 * s, 400, 10)).min(axis=1).mean() for s in (0.6, 1.0)}
+    assert best[0.6] < best[1.0], "which the best of many samples is not, with as many pixels"
+
+
+def test_the_energy_score_of_two_samples_by_hand():
+    real = np.zeros((1, 1, 1, 2, 1), np.uint8)
+    samples = np.uint8([[[[[[255], [0]]]], [[[[0], [255]]]]]])  # (1, 2, 1, 1, 2, 1): at distance 1 from it, sqrt(2) apart
+    np.testing.assert_allclose(prediction.energy_score(real, samples), [1 - np.sqrt(2) / 2])
+    with pytest.raises(CourseError, match="at least two samples"):
+        prediction.energy_score(real, samples[:, :1])

@@ -7,7 +7,7 @@ from keras import ops
 from .. import training, zoo
 from ..datasets import load
 from ..evaluation.rollouts import NUM_CONTEXT_FRAMES, NUM_SAMPLES
-from ..metrics.prediction import around_first_bounce, first_bounce, sample_mse, sample_variance
+from ..metrics.prediction import around_first_bounce, energy_score, first_bounce, sample_mse, sample_variance
 from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG, from_zero_state, sample_futures
 from ..models.vae import decode, encode
 from ..recipes import RECIPES
@@ -63,8 +63,8 @@ def measure_samples(model, vae, clips):
         clips: `LabelledClips` of a single digit.
 
     Returns:
-        dict of float: "best_of_1", "best_of_5" and "best_of_20", the least error of as many samples; "mean_of_20"; and the
-        samples' variance around the first bounce, "variance_before_bounce" and "variance_after_bounce".
+        dict of float: "best_of_1", "best_of_5" and "best_of_20", the least error of as many samples; "mean_of_20";
+        "energy_score"; and the samples' variance around the first bounce, "variance_before_bounce" and "variance_after_bounce".
     """
     context, future = clips.frames[:, :NUM_CONTEXT_FRAMES], clips.frames[:, NUM_CONTEXT_FRAMES:]
     latents = sample_futures(model, encode(vae, context)[0], future.shape[1], NUM_SAMPLES)
@@ -73,7 +73,7 @@ def measure_samples(model, vae, clips):
     bounce = first_bounce(clips.states["bounce"], NUM_CONTEXT_FRAMES)
     before, after = around_first_bounce(sample_variance(samples), bounce)
     scores = {f"best_of_{k}": float(errors[:, :k].min(axis=1).mean()) for k in (1, 5, NUM_SAMPLES)}
-    scores["mean_of_20"] = float(errors.mean())
+    scores |= {"mean_of_20": float(errors.mean()), "energy_score": float(energy_score(future, samples).mean())}
     return scores | {"variance_before_bounce": before, "variance_after_bounce": after}
 
 

@@ -113,6 +113,39 @@ def sample_mse(real, samples):
     return np.array([[mse_per_frame(clip, sample).mean() for sample in own] for clip, own in pairs])
 
 
+def energy_score(real, samples):
+    """Energy score of samples of the future: a proper score, which samples of the true distribution minimise.
+
+    The mean distance of the samples from what happened, less half their mean distance from one another; distances are Euclidean,
+    of all pixels of a clip on the scale from 0 to 1.
+
+    Args:
+        real: uint8 `(N, T, H, W, C)`, what happened.
+        samples: uint8 `(N, K, T, H, W, C)`, K at least 2.
+
+    Returns:
+        float64 array `(N,)`, lower is better.
+
+    Raises:
+        CourseError: a single sample of each, or shapes that don't fit.
+
+    References:
+        Gneiting and Raftery, 2007, "Strictly proper scoring rules, prediction, and estimation".
+    """
+    check_same_shape(real, samples[:, 0])
+    count = samples.shape[1]
+    if count < 2:
+        raise CourseError("An energy score needs at least two samples of each future.")
+    scores = []
+    for clip, futures in zip(real, samples):
+        futures = np.reshape(futures, (count, -1)) / 255.0
+        to_real = np.linalg.norm(futures - np.reshape(clip, -1) / 255.0, axis=1).mean()
+        squares = np.sum(futures**2, axis=1)
+        between = np.sqrt(np.maximum(squares[:, None] + squares - 2 * futures @ futures.T, 0))
+        scores.append(to_real - between.sum() / (2 * count * (count - 1)))
+    return np.array(scores)
+
+
 def sample_variance(samples):
     """Diversity of samples of one future: their variance in each frame, summed over pixels from 0 to 1.
 

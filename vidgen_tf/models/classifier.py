@@ -47,7 +47,7 @@ def silhouette(frames, low, high):
     Returns:
         float `(B, H, W, 1)` in [0, 1]: 0 on the background, 1 on objects.
     """
-    return ops.clip((ops.max(frames, axis=-1, keepdims=True) - low) / (high - low), 0, 1)
+    return ops.minimum(ops.relu((ops.max(frames, axis=-1, keepdims=True) - low) / (high - low)), 1.0)
 
 
 def pixel_colors(frames, units):
