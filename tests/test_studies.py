@@ -155,9 +155,9 @@ def test_a_minute_of_the_video_gan_is_trained_as_its_variant_says(monkeypatch, t
         trained.append((model.gamma, options["optimizer"], seed, steps))
 
     monkeypatch.setattr(video_gan, "fit_video_gan", fit)
-    monkeypatch.setattr(video_gan, "control_scores", lambda model, dataset, count: {"clips": count})
+    monkeypatch.setattr(video_gan, "control_scores", lambda model, dataset, count, real: {"clips": count, "real": real})
     monkeypatch.setattr(video_gan, "load", lambda name: datasets.load(name, "train", count=4))
     rows = video_gan.run_live("digits", tmp_path / "rows.json", seeds=SEEDS)
-    assert runs_of(rows) == expected(video_gan.LIVE_ABLATIONS) and {row["clips"] for row in rows} == {250}
+    assert runs_of(rows) == expected(video_gan.LIVE_ABLATIONS) and {(row["clips"], row["real"]) for row in rows} == {(250, 500)}
     for (gamma, optimizer, seed, steps), row in zip(trained, rows, strict=True):
         assert row["variant"] == f"{optimizer.capitalize()}, penalty {gamma:g}" and (seed, steps) == (row["seed"], 600)

@@ -17,7 +17,8 @@ LONGER = "both, four times as long"  # the shipped training; of these three the 
 # Variant -> the discriminators that the generator is trained against.
 ABLATIONS = {"both": ("image", "video"), "image alone": ("image",), "video alone": ("video",), LONGER: ("image", "video")}
 
-LIVE_STEPS, LIVE_CLIPS = 600, 250  # of the chapter's live training, and of its measurement
+LIVE_STEPS = 600  # of the chapter's live training
+LIVE_CLIPS = 250, 500  # that are generated, and that they are compared with
 LIVE_ABLATIONS = {  # variant -> the weight of the gradient penalties, and its optimizer
     "Muon, penalty 0.3": (0.3, {"optimizer": "muon", "learning_rate": 2e-2}),
     "Muon, penalty 1": (1.0, {"optimizer": "muon", "learning_rate": 2e-2}),
@@ -68,7 +69,7 @@ def run_live(dataset, path, steps=LIVE_STEPS, seeds=SEEDS):
 
     Returns:
         list of dicts, one for each variant and seed: "variant", "seed", and the scores of
-        `evaluation.video_gan.control_scores` of 250 clips.
+        `evaluation.video_gan.control_scores` of 250 clips beside 500 real ones.
     """
     config, clips = RECIPES[f"video-gan-{dataset}"].config, training_clips(load(dataset))
 
@@ -78,6 +79,6 @@ def run_live(dataset, path, steps=LIVE_STEPS, seeds=SEEDS):
         training.set_seed(seed)
         gan = VideoGAN(config, gamma=gamma, ema_decay=0.98, seed=seed)
         fit_video_gan(gan, clips, steps, seed=seed, log_interval=50, **options)
-        return {"variant": name, "seed": seed} | control_scores(gan, dataset, LIVE_CLIPS)
+        return {"variant": name, "seed": seed} | control_scores(gan, dataset, *LIVE_CLIPS)
 
     return zoo.run_rows(path, [(name, seed) for name in LIVE_ABLATIONS for seed in seeds], make)
