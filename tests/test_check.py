@@ -11,7 +11,7 @@ from toy_notebooks import write_notebook
 
 from vidgen_tf.coursebook.check import grade_copies, programs_of, questions_of
 from vidgen_tf.coursebook.notebook import as_text, code_cells, read
-from vidgen_tf.coursebook.student import write_copies
+from vidgen_tf.coursebook.student import _without_solutions, chapter_version, write_copies
 from vidgen_tf.errors import CourseError
 
 ROOT = Path(__file__).parents[1]
@@ -248,3 +248,39 @@ def test_the_solutions_of_a_chapter_have_all_points(name, capsys):
     """Each in its own kernel; those of all chapters pass in test_exercises_*.py, in one process."""
     good = grade_copies([str(ROOT / "notebooks" / f"{name}.ipynb")], ROOT / "notebooks", ROOT / "work", limit=280)
     assert good, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem[:2])
+def test_what_is_marked_by_hand_has_a_rubric_that_adds_up_and_that_no_student_sees(path):
+    tasks = [cell for cell in read(path).cells if cell.metadata.get("nbgrader", {}).get("task")]
+    assert len(tasks) == 1
+    text, scheme = re.fullmatch(r"(.*)### BEGIN MARK SCHEME\n(.*)\n### END MARK SCHEME\s*", tasks[0].source, re.DOTALL).groups()
+    points = [float(number) for number in re.findall(r"^- \*\*([\d.]+) points?\b", scheme, re.MULTILINE)]
+    stated = float(re.search(r"([\d.]+) points", text)[1])
+    assert len(points) >= 3 and sum(points) == stated == tasks[0].metadata.nbgrader.points
+    (seen,) = [cell for cell in _without_solutions(read(path), path).cells if cell.metadata.get("nbgrader", {}).get("task")]
+    assert seen.source.strip() == text.strip()
+
+
+def test_points_that_are_given_by_hand_are_told_apart(course, capsys):
+    path = course / "notebooks" / "02_doubling.ipynb"
+    notebook = read(path)
+    task = {
+        "grade": False,
+        "grade_id": "study",
+        "locked": True,
+        "points": 6,
+        "schema_version": 3,
+        "solution": False,
+        "task": True,
+    }
+    scheme = "### BEGIN MARK SCHEME\n- **6 points.** All.\n### END MARK SCHEME"
+    notebook.cells.append(v4.new_markdown_cell(f"Write a page.\n\n{scheme}", metadata={"nbgrader": task}))
+    path.write_text(as_text(notebook), encoding="utf-8")
+    assert write_copies([path], course / "work")
+    capsys.readouterr()
+    grade_copies(["02"], course / "notebooks", course / "work", 60)
+    assert "6 more points are marked by hand" in capsys.readouterr().out
+    version = chapter_version(notebook)
+    notebook.cells[-1].source = notebook.cells[-1].source.replace("All.", "All of it.")
+    assert chapter_version(notebook) == version, "another rubric is no new version for a student"

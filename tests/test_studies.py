@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidgen_tf import datasets
-from vidgen_tf.experiments import convlstm, gan, latent_rnn, vae
+from vidgen_tf.experiments import convlstm, gan, latent_rnn, vae, video_gan
 from vidgen_tf.models.gan import non_saturating_losses, rpgan_losses
 from vidgen_tf.models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG, sample_futures
 from vidgen_tf.models.vae import VAE, VAEConfig, kl_to_standard_normal
@@ -146,3 +146,18 @@ def test_the_noise_is_chosen_on_validation_clips(monkeypatch, tmp_path):
     assert [row["noise_std"] for row in rows] == [0, 0, latent_rnn.NOISE_STDS[2]]
     assert measured[:2] == [(None, 3)] * 2 and measured[-1] == (latent_rnn.NOISE_STDS[2], 3)
     assert [count for _, count in measured[2:-1]] == [2] * 4
+
+
+def test_a_minute_of_the_video_gan_is_trained_as_its_variant_says(monkeypatch, tmp_path):
+    trained = []
+
+    def fit(model, clips, steps, seed, **options):
+        trained.append((model.gamma, options["optimizer"], seed, steps))
+
+    monkeypatch.setattr(video_gan, "fit_video_gan", fit)
+    monkeypatch.setattr(video_gan, "control_scores", lambda model, dataset, count, real: {"clips": count, "real": real})
+    monkeypatch.setattr(video_gan, "load", lambda name: datasets.load(name, "train", count=4))
+    rows = video_gan.run_live("digits", tmp_path / "rows.json", seeds=SEEDS)
+    assert runs_of(rows) == expected(video_gan.LIVE_ABLATIONS) and {(row["clips"], row["real"]) for row in rows} == {(250, 500)}
+    for (gamma, optimizer, seed, steps), row in zip(trained, rows, strict=True):
+        assert row["variant"] == f"{optimizer.capitalize()}, penalty {gamma:g}" and (seed, steps) == (row["seed"], 600)

@@ -15,6 +15,7 @@ STUDIES = {
     "text-to-video": ("digits", "shapes"),
     "guidance": ("faces",),
     "video-gan": ("digits",),
+    "video-gan-live": ("digits",),
     "flow-gan": ("faces",),
     "autoregressive": ("digits",),
 }
@@ -69,6 +70,7 @@ def _ablate(options):
         "text-to-video": text_to_video.run_ablation,
         "guidance": guidance.run_ablation,
         "video-gan": video_gan.run_ablation,
+        "video-gan-live": video_gan.run_live,
         "flow-gan": flow_gan.run_ablation,
         "autoregressive": autoregressive.run_ablation,
     }[options.name]

@@ -128,6 +128,8 @@ def _check(path, copy_path, limit):
         print(f"    {question.name:<{width}}  {points:g} of {question.points:g}  {message or 'right'}", flush=True)
     total = sum(question.points for question in questions)
     print(f"    {'all together':<{max(width, 12)}}  {reached:g} of {total:g} points", flush=True)
+    if by_hand := sum(cell.metadata.nbgrader.points for cell in chapter.cells if cell.metadata.get("nbgrader", {}).get("task")):
+        print(f"    {by_hand:g} more points are marked by hand", flush=True)
     return reached == total
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import CourseError
 from .notebook import as_text, normalize, read, write
 
-HIDDEN = re.compile(r"### BEGIN (SOLUTION|HIDDEN TESTS).*?### END \1", re.DOTALL)
+HIDDEN = re.compile(r"### BEGIN (SOLUTION|HIDDEN TESTS|MARK SCHEME).*?### END \1", re.DOTALL)
 
 
 def write_versions(paths, build_dir):
@@ -88,7 +88,7 @@ def copies_of(path, work_dir):
 
 
 def chapter_version(notebook):
-    """What tells one version of a chapter from another for a student: the cells, but for solutions and hidden tests.
+    """What tells one version of a chapter from another for a student: the cells without solutions, hidden tests and rubrics.
 
     Args:
         notebook: nbformat.NotebookNode of a complete notebook.

@@ -157,20 +157,21 @@ def measure_clips(frames, kinds, dataset):
     return found | {"speed": np.abs(np.diff(frames.astype(np.float32), axis=1)).mean(axis=(1, 2, 3, 4))}
 
 
-def control_scores(model, dataset, count=NUM_CLIPS):
+def control_scores(model, dataset, count=NUM_CLIPS, reference_count=None):
     """What is compared between controls: `evaluate_video_gan` without the search for copies, which takes a minute.
 
     Args:
         model: `VideoGAN` or `VideoGenerator`.
         dataset: str, "digits" or "faces".
         count: int, of clips.
+        reference_count: int, of test clips that they are compared with; None for all.
 
     Returns:
         dict of float: Fréchet distances to test clips, and what `measure_clips` measures.
     """
     kinds = balanced_kinds(model.config, count)
     frames = generate_clips(model, kinds, seed=1)
-    features, real = (clip_features(clips, dataset) for clips in (frames, load(dataset, "test").frames))
+    features, real = (clip_features(clips, dataset) for clips in (frames, load(dataset, "test", reference_count).frames))
     scores = {f"{name}_frechet_distance": frechet_distance(features[name], real[name]) for name in features if name != "digit"}
     return scores | {name: float(values.mean()) for name, values in measure_clips(frames, kinds, dataset).items()}
 

@@ -1,7 +1,13 @@
-"""Experiment of chapter 08: a video GAN trained against the image discriminator, the video discriminator, and both."""
+"""Experiments of chapter 08: a video GAN trained against the image discriminator, the video discriminator, and both; and for a
+minute, by two optimizers and with two weights of the gradient penalties."""
 
+from .. import training, zoo
+from ..datasets import load
 from ..evaluation.video_gan import control_scores
+from ..models.video_gan import VideoGAN
 from ..recipes import RECIPES
+from ..recipes.video_gan import fit_video_gan
+from ..splits import training_clips
 from .ablation import change_recipe, train_variants
 
 SEEDS = (80, 180, 280)
@@ -10,6 +16,14 @@ LONGER = "both, four times as long"  # the shipped training; of these three the 
 
 # Variant -> the discriminators that the generator is trained against.
 ABLATIONS = {"both": ("image", "video"), "image alone": ("image",), "video alone": ("video",), LONGER: ("image", "video")}
+
+LIVE_STEPS = 600  # of the chapter's live training
+LIVE_CLIPS = 250, 500  # that are generated, and that they are compared with
+LIVE_ABLATIONS = {  # variant -> the weight of the gradient penalties, and its optimizer
+    "Muon, penalty 0.3": (0.3, {"optimizer": "muon", "learning_rate": 2e-2}),
+    "Muon, penalty 1": (1.0, {"optimizer": "muon", "learning_rate": 2e-2}),
+    "Adam, penalty 0.3": (0.3, {"optimizer": "adam", "learning_rate": 2e-3}),
+}
 
 
 def variants():
@@ -42,3 +56,29 @@ def run_ablation(dataset, path, steps=None, seeds=SEEDS):
 
     steps = NUM_STEPS if steps is None else steps
     return train_variants(variants(), path, steps, seeds, score, {LONGER: 4 * steps})
+
+
+def run_live(dataset, path, steps=LIVE_STEPS, seeds=SEEDS):
+    """Trains a video GAN as the chapter does live, by two optimizers and with two weights of the penalties.
+
+    Args:
+        dataset: str, "digits".
+        path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
+        steps: training steps of each, a multiple of 50.
+        seeds: sequence of non-negative int: each variant is trained once with each.
+
+    Returns:
+        list of dicts, one for each variant and seed: "variant", "seed", and the scores of
+        `evaluation.video_gan.control_scores` of 250 clips beside 500 real ones.
+    """
+    config, clips = RECIPES[f"video-gan-{dataset}"].config, training_clips(load(dataset))
+
+    def make(run):
+        name, seed = run
+        gamma, options = LIVE_ABLATIONS[name]
+        training.set_seed(seed)
+        gan = VideoGAN(config, gamma=gamma, ema_decay=0.98, seed=seed)
+        fit_video_gan(gan, clips, steps, seed=seed, log_interval=50, **options)
+        return {"variant": name, "seed": seed} | control_scores(gan, dataset, *LIVE_CLIPS)
+
+    return zoo.run_rows(path, [(name, seed) for name in LIVE_ABLATIONS for seed in seeds], make)
