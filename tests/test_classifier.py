@@ -42,20 +42,3 @@ def test_each_pair_of_convolutions_halves_the_feature_map():
     config = classifier.ClassifierConfig(shape=(28, 28, 1), classes={"digit": 10})
     shapes = [layer.output.shape[1:] for layer in classifier.build_classifier(config).layers if "conv2d" in layer.name]
     assert shapes == [(28, 28, 32), (14, 14, 32), (14, 14, 64), (7, 7, 64), (7, 7, 96), (4, 4, 96)]
-
-
-def test_shapes_and_colors_are_read_apart():
-    """Of a silhouette nothing of the colour is left, and of single pixels nothing of the shape."""
-    sizes = {"filters": (4,), "feature_dim": 9, "color_dim": 4}
-    model = classifier.build_classifier(classifier.ClassifierConfig((8, 8, 3), {"square": 2}, color_classes={"red": 2}, **sizes))
-    frame = np.full((3, 8, 8, 3), -0.8, "float32")
-    frame[0, 2:6, 2:6] = [0.9, -0.5, -0.5]
-    frame[1, 2:6, 2:6] = [-0.5, -0.5, 0.4]  # the same shape in another colour
-    frame[2, 1:3, 1:7] = [0.9, -0.5, -0.5]  # another shape in the first one's colour
-    outputs = model(frame)
-    square, red, features = (np.asarray(outputs[name]) for name in ("square", "red", "features"))
-    np.testing.assert_allclose(square[0], square[1], atol=1e-5)
-    np.testing.assert_allclose(red[0], red[2], atol=1e-5)
-    assert np.abs(square[0] - square[2]).max() > 1e-4 < np.abs(red[0] - red[1]).max()
-    np.testing.assert_allclose(features[0, :5], features[1, :5], atol=1e-5)
-    np.testing.assert_allclose(features[0, 5:], features[2, 5:], atol=1e-5)

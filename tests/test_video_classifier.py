@@ -58,19 +58,3 @@ def test_it_learns_what_no_single_frame_shows():
     built.compile(keras.optimizers.Adam(1e-2), {"motion": loss}, jit_compile=False)
     built.fit(to_float(clips), {"motion": label}, batch_size=32, epochs=30, verbose=0)
     assert np.mean(np.argmax(built(to_float(clips))["motion"], axis=1) == label) > 0.95
-
-
-def test_shapes_and_colors_of_clips_are_read_apart():
-    config = video_classifier.VideoClassifierConfig(
-        (6, 8, 8, 3), {"motion": 4}, {"square": 2}, color_classes={"red": 2}, color_dim=4, **SIZES
-    )
-    built = video_classifier.build_video_classifier(config)
-    clips = np.full((3, 6, 8, 8, 3), -0.8, "float32")
-    clips[0, :, 2:6, 2:6] = [0.9, -0.5, -0.5]
-    clips[1, :, 2:6, 2:6] = [-0.5, -0.5, 0.4]
-    clips[2, :, 1:3, 1:7] = [0.9, -0.5, -0.5]
-    outputs = {name: np.asarray(part) for name, part in built(clips).items()}
-    np.testing.assert_allclose(outputs["square"][0], outputs["square"][1], atol=1e-5)
-    np.testing.assert_allclose(outputs["red"][0], outputs["red"][2], atol=1e-5)
-    assert np.abs(outputs["features"][0] - outputs["features"][1]).max() > 1e-4, "the features see both"
-    assert np.abs(outputs["features"][0] - outputs["features"][2]).max() > 1e-4

@@ -6,7 +6,6 @@ import keras
 from keras import layers, ops
 
 from .base import Config
-from .classifier import pixel_colors, silhouette
 
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
@@ -21,25 +20,20 @@ class VideoClassifierConfig(Config):
     frame_feature_dim: int = 64
     temporal_filters: tuple[int, ...] = (96, 96, 96)  # of the 1D convolutions; all but the first have stride 2
     feature_dim: int = 64
-    color_classes: dict[str, int] = dataclasses.field(default_factory=dict)  # see `ClassifierConfig`
-    color_dim: int = 16  # features of a frame's colours
-    background_level: float = -0.7
-    object_level: float = 0.0
 
 
 def build_video_classifier(config):
     """A factorised space-time network: 2D convolutions, then 1D convolutions over frame features and their differences.
 
-    The attributes of `appearance_classes` and `color_classes` are predicted from the mean of the frame features over time. With
-    `color_classes`, these are read off single pixels and the others off silhouettes.
+    The attributes of `appearance_classes` are predicted from the mean of the frame features over time.
 
     Args:
         config: `VideoClassifierConfig`.
 
     Returns:
         `keras.Model` from float32 `(B, T, H, W, C)` in [-1, 1] to a dict of float32: logits `(B, classes)` under each name of
-        `config.classes`, `config.appearance_classes` and `config.color_classes`, and `(B, feature_dim)` under "features", of mean
-        about 0 and variance about 1 over the training clips, real and corrupted.
+        `config.classes` and `config.appearance_classes`, and `(B, feature_dim)` under "features", of mean about 0 and variance
+        about 1 over the training clips, real and corrupted.
 
     References:
         Unterthiner et al., 2019, "FVD: a new metric for video generation" (features that are sensitive to motion); Tran et al.,
@@ -48,16 +42,12 @@ def build_video_classifier(config):
     num_frames, *frame_shape = config.shape
     clip = keras.Input(config.shape, name="clip")
     x = ops.reshape(clip, (-1, *frame_shape))  # (B, T, H, W, C) -> (B*T, H, W, C)
-    colors = [pixel_colors(x, config.color_dim)] if config.color_classes else []
-    if colors:
-        x = silhouette(x, config.background_level, config.object_level)
     for filters in config.filters:
         x = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))  # (B*T, H, W, C) -> (B*T, H/2, W/2, filters)
     x = layers.Dense(config.frame_feature_dim, use_bias=False)(layers.Flatten()(x))
     x = layers.ReLU()(layers.BatchNormalization()(x))
-    x = ops.concatenate([x, *colors], axis=-1) if colors else x
-    x = ops.reshape(x, (-1, num_frames, x.shape[-1]))  # (B*T, F) -> (B, T, F)
+    x = ops.reshape(x, (-1, num_frames, config.frame_feature_dim))  # (B*T, F) -> (B, T, F)
     appearance, difference = ops.mean(x, axis=1), ops.abs(x[:, 1:] - x[:, :-1])
     x = ops.concatenate([x, ops.pad(difference, ((0, 0), (1, 0), (0, 0)))], axis=-1)  # (B, T, F) -> (B, T, 2F)
     for i, filters in enumerate(config.temporal_filters):
@@ -68,7 +58,6 @@ def build_video_classifier(config):
     features = layers.BatchNormalization(center=False, scale=False, dtype="float32")(x)
     x = layers.ReLU()(features)
     logits = {name: layers.Dense(classes, name=name, dtype="float32")(x) for name, classes in config.classes.items()}
-    split = config.frame_feature_dim
-    for read, attributes in ((appearance[:, :split], config.appearance_classes), (appearance[:, split:], config.color_classes)):
-        logits |= {name: layers.Dense(classes, name=name, dtype="float32")(read) for name, classes in attributes.items()}
+    for name, classes in config.appearance_classes.items():
+        logits[name] = layers.Dense(classes, name=name, dtype="float32")(appearance)
     return keras.Model(clip, logits | {"features": features}, name="video_classifier")

@@ -63,10 +63,9 @@ _SHAPES = dataclasses.replace(
     title="Classifier of shapes: how many, which and in what colours, on 32x32 RGB frames",
     config=ClassifierConfig(
         shape=(32, 32, 3),
-        classes={"objects": 2} | dict.fromkeys(shapes.SHAPES, 2),
+        classes={"objects": 2} | dict.fromkeys([*shapes.SHAPES, *shapes.COLORS], 2),
         max_affine=0.02,
         max_shift=0.02,
-        color_classes=dict.fromkeys(shapes.COLORS, 2),  # of shapes and colours some pairs are held out
     ),
     dataset=("shapes", "train"),
     evaluation="shape_classifier",
@@ -113,8 +112,7 @@ _SHAPE_CLIPS = dataclasses.replace(
     config=VideoClassifierConfig(
         shape=(16, 32, 32, 3),
         classes={"order": len(CORRUPTIONS)} | dict.fromkeys(shapes.MOTIONS, 2),
-        appearance_classes=dict.fromkeys(shapes.SHAPES, 2),
-        color_classes=dict.fromkeys(shapes.COLORS, 2),
+        appearance_classes=dict.fromkeys([*shapes.SHAPES, *shapes.COLORS], 2),
     ),
     dataset=("shapes", "train"),
     evaluation="shape_video_classifier",
