@@ -123,7 +123,7 @@ def laplacian_sharpness(frames):
 
 
 def nyquist_ratio(frames):
-    """How much stronger waves of two pixels are in frames than those next to them: whether there is a grid of pixels.
+    """How much stronger waves of two pixels are than those next to them: whether there is a grid.
 
     The energy of rows and of columns at the Nyquist frequency, half a cycle a pixel, as a multiple of that at the next lower
     frequency. Noise has as much of both.
@@ -142,7 +142,7 @@ def nyquist_ratio(frames):
     """
     frames = np.asarray(frames)
     if frames.ndim != 4 or frames.shape[1] % 2 or frames.shape[2] % 2:
-        raise CourseError(f"nyquist_ratio takes frames (N, H, W, C) of even height and width, got {frames.shape}.")
+        raise CourseError(f"The frames must be (N, H, W, C) of even height and width, got {frames.shape}.")
     grey = frames.mean(axis=-1, dtype=np.float64)
     energies = np.zeros(2)  # of the last frequency but one, and of the last
     for axis in (1, 2):

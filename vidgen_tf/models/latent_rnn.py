@@ -71,18 +71,21 @@ def build_gaussian_gru(config, name):
     return keras.Model([latents, state], [z_mean, z_log_var, new_state], name=name)
 
 
-def build_fixed_prior(config):
-    """The standard normal distribution of z, whatever the frames: a prior without weights (SVG-FP).
+def build_prior(config):
+    """The distribution of z before the frame is seen: learned, or the standard normal one, whatever the frames (SVG-FP).
 
     Args:
         config: `LatentRNNConfig`.
 
     Returns:
-        `keras.Model` with the inputs and outputs of `build_gaussian_gru`; the means and log variances are 0.
+        `keras.Model` with the inputs and outputs of `build_gaussian_gru`; a fixed prior has no weights, and its means and log
+        variances are 0.
 
     References:
         Denton and Fergus, 2018, "Stochastic video generation with a learned prior".
     """
+    if config.has_learned_prior:
+        return build_gaussian_gru(config, "prior")
     latents = keras.Input((None, config.latent_dim), name="latents")
     state = keras.Input((config.gaussian_hidden_dim,), name="state")
     zeros = ops.zeros_like(ops.repeat(latents[..., :1], config.z_dim, axis=-1))
@@ -200,7 +203,7 @@ class LatentGRU(ConfiguredModel):
 
 @keras.saving.register_keras_serializable(package="vidgen_tf")
 class LatentSVG(ConfiguredModel):
-    """Stochastic video generation with a learned prior (SVG-LP), in latent space; or with a fixed one (SVG-FP).
+    """Stochastic video generation in latent space, with a learned prior (SVG-LP) or a fixed one (SVG-FP).
 
     A predictor is conditioned on a stochastic latent z of each next frame. In training z is a sample of the posterior network,
     which reads that frame too; a prior network, which reads the frames before it only, is trained to match the posterior by a KL
@@ -228,7 +231,7 @@ class LatentSVG(ConfiguredModel):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.normalization = LatentNormalization(config.latent_dim, dtype="float32")
         self.predictor = build_predictor(config, config.z_dim)
-        self.prior = build_gaussian_gru(config, "prior") if config.has_learned_prior else build_fixed_prior(config)
+        self.prior = build_prior(config)
         self.posterior = build_gaussian_gru(config, "posterior")
         self.trackers = [keras.metrics.Mean(name=name) for name in ("prediction_loss", "kl_loss")]
         self.normalization.build((None, None, config.latent_dim))
