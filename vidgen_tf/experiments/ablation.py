@@ -40,12 +40,31 @@ def train_variants(variants, path, steps, seeds, score, other_steps=None):
         list of dicts, one for each variant and seed: "variant", the name; "seed"; and the scores.
     """
 
-    def make(run):
-        name, seed = run
+    def make(name, seed):
         recipe = dataclasses.replace(variants[name], seed=seed)
-        training.set_seed(seed)
         model = recipe.build()
         recipe.train(recipe, model, (other_steps or {}).get(name, steps), None)
-        return {"variant": name, "seed": seed} | score(model, recipe)
+        return score(model, recipe)
 
-    return zoo.run_rows(path, [(name, seed) for name in variants for seed in seeds], make)
+    return run_variants(variants, path, seeds, make)
+
+
+def run_variants(names, path, seeds, make):
+    """Makes each variant once with each seed; all random numbers of a run begin with its seed.
+
+    Args:
+        names: iterable of str, of the variants.
+        path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
+        seeds: sequence of non-negative int.
+        make: function from a name and a seed to a dict of float, the scores.
+
+    Returns:
+        list of dicts, one for each variant and seed: "variant", the name; "seed"; and the scores.
+    """
+
+    def row(run):
+        name, seed = run
+        training.set_seed(seed)
+        return {"variant": name, "seed": seed} | make(name, seed)
+
+    return zoo.run_rows(path, [(name, seed) for name in names for seed in seeds], row)

@@ -1,12 +1,12 @@
 """Experiment of chapter 06: a recurrent predictor trained with teacher forcing, free-running, and by one after the other."""
 
-from .. import training, zoo
 from ..metrics.prediction import evaluate_prediction, mse_per_frame
 from ..models.convlstm import ConvLSTM, ConvLSTMConfig
 from ..models.simvp import SimVPConfig, build_simvp
 from ..pipelines.prediction import rollout
 from ..recipes.predictors import NUM_CONTEXT_FRAMES, NUM_FUTURE_FRAMES, fit_predictor
 from ..worlds import digits
+from .ablation import run_variants
 
 SEEDS = (8, 108, 208)
 STREAM = {"size": 32, "num_digits": 1}
@@ -32,7 +32,6 @@ def train_in_phases(phases, steps, seed):
     Returns:
         trained `ConvLSTM`.
     """
-    training.set_seed(seed)
     model = ConvLSTM(ConvLSTMConfig())
     for i, (share, num_free) in enumerate(phases):
         model.num_free_running_frames = num_free
@@ -50,7 +49,6 @@ def train_simvp(steps, seed):
     Returns:
         trained `keras.Model`.
     """
-    training.set_seed(seed)
     model = build_simvp(SimVPConfig())
     fit_predictor(model, STREAM | {"seed": 1000 + 10 * seed}, steps)
     return model
@@ -72,12 +70,11 @@ def run_schedules(dataset, path, steps=400, seeds=SEEDS):
     clips = digits.make_moving_mnist(NUM_CLIPS, seed=TEST_SEED, split="test", **STREAM).frames
     context, future = clips[:, :NUM_CONTEXT_FRAMES], clips[:, NUM_CONTEXT_FRAMES:]
 
-    def make(run):
-        name, seed = run
+    def make(name, seed):
         model = train_in_phases(PHASES[name], steps, seed) if name in PHASES else train_simvp(steps, seed)
         predicted = rollout(model, context)
         by_frame = mse_per_frame(future, predicted).mean(axis=0)
         errors = {f"mse_{t}": float(error) for t, error in enumerate(by_frame, 1)}
-        return {"variant": name, "seed": seed} | evaluate_prediction(clips, predicted) | errors
+        return evaluate_prediction(clips, predicted) | errors
 
-    return zoo.run_rows(path, [(name, seed) for name in (*PHASES, "SimVP") for seed in seeds], make)
+    return run_variants((*PHASES, "SimVP"), path, seeds, make)

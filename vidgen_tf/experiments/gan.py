@@ -11,6 +11,7 @@ from ..models.gan import MLPGANConfig, non_saturating_losses, rpgan_losses
 from ..recipes.gan import build_mlp_gan, fit_gan
 from ..video import to_uint8
 from ..worlds import digits
+from .ablation import run_variants
 
 SEEDS = (4, 104, 204)
 NUM_IMAGES = {"digits": 1000, "faces": 200}  # that are measured
@@ -46,18 +47,16 @@ def run_losses(dataset, path, steps=1500, seeds=SEEDS):
     config, classifier, (images, _) = MLPGANConfig(), zoo.load("classifier-digits-28"), digits.images("train")
     latents = _latents(config, dataset)
 
-    def make(run):
-        name, seed = run
-        training.set_seed(seed)
+    def make(name, seed):
         gan = build_mlp_gan(config, *LOSSES[name], seed=seed)
         fit_gan(gan, images, steps, batch_size=64, seed=seed, log_interval=100)
         scores = {}
         for behind, generator in {"": gan.ema_generator, "_last": gan.generator}.items():
             made = to_uint8(generator.predict(latents, batch_size=250, verbose=0))
             scores |= {f"{key}{behind}": value for key, value in evaluate_digits(classifier, made).items()}
-        return {"variant": name, "seed": seed} | scores
+        return scores
 
-    return zoo.run_rows(path, [(name, seed) for name in LOSSES for seed in seeds], make)
+    return run_variants(LOSSES, path, seeds, make)
 
 
 def run_outputs(dataset, path, steps=300, seeds=SEEDS):
@@ -76,17 +75,14 @@ def run_outputs(dataset, path, steps=300, seeds=SEEDS):
     images = face_images(DCGANConfig().image_size, "train")
     images, latents = images.reshape(-1, *images.shape[2:]), _latents(DCGANConfig(), dataset)
 
-    def make(run):
-        name, seed = run
-        training.set_seed(seed)
+    def make(name, seed):
         gan = build_dcgan(DCGANConfig(**OUTPUTS[name]), seed=seed)
         kept = training.SnapshotCallback(lambda: nyquist_ratio(to_uint8(gan.generator(latents))))
         kept.on_epoch_end(0)  # before the first step
         fit_gan(gan, images, steps, batch_size=32, seed=seed, log_interval=INTERVAL, callbacks=[kept])
-        ratios = {f"nyquist_ratio_{i * INTERVAL}": float(ratio) for i, ratio in enumerate(kept.snapshots)}
-        return {"variant": name, "seed": seed} | ratios
+        return {f"nyquist_ratio_{i * INTERVAL}": float(ratio) for i, ratio in enumerate(kept.snapshots)}
 
-    return zoo.run_rows(path, [(name, seed) for name in OUTPUTS for seed in seeds], make)
+    return run_variants(OUTPUTS, path, seeds, make)
 
 
 def _latents(config, dataset):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from .. import training, zoo
+from .. import zoo
 from ..datasets import load
 from ..evaluation.rollouts import NUM_CONTEXT_FRAMES, NUM_SAMPLES
 from ..metrics.prediction import around_first_bounce, energy_score, first_bounce, sample_mse, sample_variance
@@ -12,6 +12,7 @@ from ..models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG, from_zero
 from ..models.vae import decode, encode
 from ..recipes import RECIPES
 from ..recipes.latent_rnn import fit_rnn
+from .ablation import run_variants
 
 SEEDS = (8, 108, 208)
 NOISE_STDS = (0.15, 0.25, 0.35, 0.5)  # of the noise on standardised latents; the best is chosen on validation clips
@@ -95,9 +96,7 @@ def run_priors(dataset, path, steps=1000, seeds=SEEDS):
     z_mean, z_log_var = encode(vae, load(*recipe.dataset).frames)
     clips = {split: load(world, split, count=count) for split, count in NUM_CLIPS.items()}
 
-    def make(run):
-        name, seed = run
-        training.set_seed(seed)
+    def make(name, seed):
         kind, changes = VARIANTS[name]
         model = kind(LatentRNNConfig(**changes))
         fit_rnn(model, z_mean, z_log_var, steps, seed)
@@ -107,7 +106,6 @@ def run_priors(dataset, path, steps=1000, seeds=SEEDS):
             for model.noise_std in NOISE_STDS:
                 tried.append(measure_samples(model, vae, clips["validation"])["best_of_20"])
             noise_std = model.noise_std = NOISE_STDS[int(np.argmin(tried))]
-        scores = measure_samples(model, vae, clips["test"])
-        return {"variant": name, "seed": seed, "noise_std": noise_std} | scores
+        return {"noise_std": noise_std} | measure_samples(model, vae, clips["test"])
 
-    return zoo.run_rows(path, [(name, seed) for name in VARIANTS for seed in seeds], make)
+    return run_variants(VARIANTS, path, seeds, make)

@@ -1,14 +1,13 @@
 """Experiments of chapter 08: a video GAN trained against the image discriminator, the video discriminator, and both; and for a
 minute, by two optimizers and with two weights of the gradient penalties."""
 
-from .. import training, zoo
 from ..datasets import load
 from ..evaluation.video_gan import control_scores
 from ..models.video_gan import VideoGAN
 from ..recipes import RECIPES
 from ..recipes.video_gan import fit_video_gan
 from ..splits import training_clips
-from .ablation import change_recipe, train_variants
+from .ablation import change_recipe, run_variants, train_variants
 
 SEEDS = (80, 180, 280)
 NUM_STEPS = 3000  # a quarter of the shipped training; after a fifth of it nothing is learned yet that could be compared
@@ -73,12 +72,10 @@ def run_live(dataset, path, steps=LIVE_STEPS, seeds=SEEDS):
     """
     config, clips = RECIPES[f"video-gan-{dataset}"].config, training_clips(load(dataset))
 
-    def make(run):
-        name, seed = run
+    def make(name, seed):
         gamma, options = LIVE_ABLATIONS[name]
-        training.set_seed(seed)
         gan = VideoGAN(config, gamma=gamma, ema_decay=0.98, seed=seed)
         fit_video_gan(gan, clips, steps, seed=seed, log_interval=50, **options)
-        return {"variant": name, "seed": seed} | control_scores(gan, dataset, *LIVE_CLIPS)
+        return control_scores(gan, dataset, *LIVE_CLIPS)
 
-    return zoo.run_rows(path, [(name, seed) for name in LIVE_ABLATIONS for seed in seeds], make)
+    return run_variants(LIVE_ABLATIONS, path, seeds, make)
