@@ -156,8 +156,11 @@ def test_a_minute_of_the_video_gan_is_trained_as_its_variant_says(monkeypatch, t
 
     monkeypatch.setattr(video_gan, "fit_video_gan", fit)
     monkeypatch.setattr(video_gan, "control_scores", lambda model, dataset, count, real: {"clips": count, "real": real})
+    monkeypatch.setattr(video_gan, "swap_contents", lambda *arguments, seed: {"swap_accuracy": np.array([1, 1, 0, 1])})
     monkeypatch.setattr(video_gan, "load", lambda name: datasets.load(name, "train", count=4))
     rows = video_gan.run_live("digits", tmp_path / "rows.json", seeds=SEEDS)
-    assert runs_of(rows) == expected(video_gan.LIVE_ABLATIONS) and {(row["clips"], row["real"]) for row in rows} == {(250, 500)}
+    assert runs_of(rows) == expected(video_gan.LIVE_ABLATIONS) and {
+        (row["clips"], row["real"], row["swap_accuracy"]) for row in rows
+    } == {(250, 500, 0.75)}
     for (gamma, optimizer, seed, steps), row in zip(trained, rows, strict=True):
         assert row["variant"] == f"{optimizer.capitalize()}, penalty {gamma:g}" and (seed, steps) == (row["seed"], 600)

@@ -2,7 +2,7 @@
 minute, by two optimizers and with two weights of the gradient penalties."""
 
 from ..datasets import load
-from ..evaluation.video_gan import control_scores
+from ..evaluation.video_gan import control_scores, swap_contents
 from ..models.video_gan import VideoGAN
 from ..recipes import RECIPES
 from ..recipes.video_gan import fit_video_gan
@@ -18,6 +18,7 @@ ABLATIONS = {"both": ("image", "video"), "image alone": ("image",), "video alone
 
 LIVE_STEPS = 600  # of the chapter's live training
 LIVE_CLIPS = 250, 500  # that are generated, and that they are compared with
+NUM_SWAPS = 160  # as in the chapter
 LIVE_ABLATIONS = {  # variant -> the weight of the gradient penalties, and its optimizer
     "Muon, penalty 0.3": (0.3, {"optimizer": "muon", "learning_rate": 2e-2}),
     "Muon, penalty 1": (1.0, {"optimizer": "muon", "learning_rate": 2e-2}),
@@ -68,7 +69,8 @@ def run_live(dataset, path, steps=LIVE_STEPS, seeds=SEEDS):
 
     Returns:
         list of dicts, one for each variant and seed: "variant", "seed", and the scores of
-        `evaluation.video_gan.control_scores` of 250 clips beside 500 real ones.
+        `evaluation.video_gan.control_scores` of 250 clips beside 500 real ones; and "swap_accuracy", see `swap_contents`, of 160
+        swaps.
     """
     config, clips = RECIPES[f"video-gan-{dataset}"].config, training_clips(load(dataset))
 
@@ -76,6 +78,7 @@ def run_live(dataset, path, steps=LIVE_STEPS, seeds=SEEDS):
         gamma, options = LIVE_ABLATIONS[name]
         gan = VideoGAN(config, gamma=gamma, ema_decay=0.98, seed=seed)
         fit_video_gan(gan, clips, steps, seed=seed, log_interval=50, **options)
-        return control_scores(gan, dataset, *LIVE_CLIPS)
+        swaps = swap_contents(gan, dataset, NUM_SWAPS, seed=2)["swap_accuracy"]
+        return control_scores(gan, dataset, *LIVE_CLIPS) | {"swap_accuracy": float(swaps.mean())}
 
     return run_variants(LIVE_ABLATIONS, path, seeds, make)
