@@ -1,4 +1,4 @@
-"""Studies of chapters 03 to 07: variants differ in what their name says, and scores are what they claim to be."""
+"""Studies of chapters 03 to 08: variants differ in what their name says, and scores are what they claim to be."""
 
 import numpy as np
 import pytest

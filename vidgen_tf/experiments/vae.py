@@ -4,13 +4,14 @@ import dataclasses
 
 import numpy as np
 
-from .. import training, zoo
+from .. import zoo
 from ..datasets import load
 from ..evaluation.latents import evaluate_prior_samples, evaluate_reconstruction
 from ..models.vae import VAE, decode, encode, kl_to_standard_normal
 from ..recipes import RECIPES
 from ..recipes.vae import fit_vae
 from ..splits import training_frames
+from .ablation import run_variants
 
 SEEDS = (6, 106, 206)
 BETAS = (0.004, 0.04, 0.4, 4.0)
@@ -43,20 +44,21 @@ def run_betas(dataset, path, steps=5000, seeds=SEEDS):
         seeds: sequence of non-negative int: each variant is trained once with each.
 
     Returns:
-        list of dicts, one for each weight and seed: "beta", "seed", and of test clips `rate_and_distortion` and the scores of
-        `evaluation.latents`.
+        list of dicts, one for each weight and seed: "variant", "seed", "beta", and of test clips `rate_and_distortion` and the
+        scores of `evaluation.latents`.
     """
     recipe, test = RECIPES[f"vae-{dataset}"], load(dataset, "test")
     training_clips, classifier = load(*recipe.dataset), zoo.load(recipe.uses["frame_classifier"])
     frames = training_frames(training_clips)
 
-    def make(run):
-        beta, seed = run
-        training.set_seed(seed)
+    variants = {f"beta {beta:g}": beta for beta in BETAS}
+
+    def make(name, seed):
+        beta = variants[name]
         model = VAE(dataclasses.replace(recipe.config, beta=beta), seed)
         fit_vae(model, frames, steps, seed=seed, log_interval=100)
         scores = rate_and_distortion(model, test.frames) | evaluate_reconstruction(model, test)
         scores |= evaluate_prior_samples(model, classifier, test.frames, training_clips.frames)
-        return {"beta": beta, "seed": seed} | scores
+        return {"beta": beta} | scores
 
-    return zoo.run_rows(path, [(beta, seed) for beta in BETAS for seed in seeds], make)
+    return run_variants(variants, path, seeds, make)

@@ -132,7 +132,7 @@ def nyquist_ratio(frames):
         frames: array `(N, H, W, C)`, H and W even.
 
     Returns:
-        float, without unit: 1 for white noise, a little below for natural images, far above for a checkerboard artifact.
+        float, without unit: 1 for white noise, below for natural images, far above for a checkerboard artifact.
 
     Raises:
         CourseError: frames of another shape, of odd height or width, or that have no fine detail at all.
