@@ -1,13 +1,17 @@
-"""Studies of chapters 03 to 08: variants differ in what their name says, and scores are what they claim to be."""
+"""Studies of chapters 03 to 08 and 16: variants differ in what their name says, and scores are what they claim to be."""
 
 import numpy as np
 import pytest
 
 from vidgen_tf import datasets
-from vidgen_tf.experiments import convlstm, gan, latent_rnn, vae, video_gan
+from vidgen_tf.evaluation.features import predict_probabilities
+from vidgen_tf.experiments import convlstm, corruptions, gan, latent_rnn, vae, video_gan
+from vidgen_tf.metrics.distribution import frechet_distance
 from vidgen_tf.models.gan import non_saturating_losses, rpgan_losses
 from vidgen_tf.models.latent_rnn import LatentGRU, LatentRNNConfig, LatentSVG, sample_futures
 from vidgen_tf.models.vae import VAE, VAEConfig, kl_to_standard_normal
+from vidgen_tf.recipes import RECIPES
+from vidgen_tf.worlds.corruptions import CORRUPTIONS
 
 SEEDS = (1, 2)
 RNG = np.random.default_rng(0)
@@ -164,3 +168,29 @@ def test_a_minute_of_the_video_gan_is_trained_as_its_variant_says(monkeypatch, t
     } == {(250, 500, 0.75)}
     for (gamma, optimizer, seed, steps), row in zip(trained, rows, strict=True):
         assert row["variant"] == f"{optimizer.capitalize()}, penalty {gamma:g}" and (seed, steps) == (row["seed"], 600)
+
+
+def test_a_left_out_corruption_is_never_shown(monkeypatch, tmp_path):
+    """Classifiers that don't learn: each is given all clips but those of the corruption in its name, and is asked about it."""
+    order = np.arange(14) % len(CORRUPTIONS[:-1])
+    shown = []
+    monkeypatch.setitem(corruptions.LABELS, "digit_video_classifier", lambda split: (np.arange(14), {"order": order}))
+    monkeypatch.setattr(
+        corruptions, "fit_classifier", lambda model, *options: shown.append((set(options[1]["order"]), options[3]))
+    )
+    monkeypatch.setattr(corruptions, "distances", lambda model, clips, kinds: {f"{kind}_1.0": 1.0 for kind in kinds})
+    rows = corruptions.run_unseen("digits", tmp_path / "rows.json", seeds=SEEDS)
+    assert runs_of(rows) == expected((corruptions.ALL, *CORRUPTIONS[1:-1]))
+    for (seen, seed), row in zip(shown, rows, strict=True):
+        left_out = set(range(6)) - seen
+        assert seed == row["seed"] and left_out == {CORRUPTIONS.index(k) for k in CORRUPTIONS if k == row["variant"]}
+        assert len(row) == 2 + (1 if left_out else 5)
+
+
+def test_distances_begin_with_that_between_real_clips():
+    clips = datasets.load("digits", "test", count=160)
+    classifier = RECIPES["video-classifier-digits"].build()
+    found = corruptions.distances(classifier, clips, ("shuffled",))
+    features = [predict_probabilities(classifier, part)["features"] for part in (clips.frames[80:], clips.frames[:80])]
+    assert found["shuffled_0.0"] == pytest.approx(frechet_distance(*features))
+    assert len(found) == 5 and found["shuffled_1.0"] != found["shuffled_0.0"]

@@ -254,7 +254,7 @@ def test_faces_begin_with_the_picture_that_was_given(tmp_path):
     (own,) = makers.transfer_motion(str(tmp_path / "face.png"), 1, None, 3, no_steps)
     assert np.array_equal(drawn.clip.frames, own.clip.frames) and np.array_equal(own.clip.frames[0], person)
     assert drawn.is_composite and "face.png" not in own.title
-    (smiling,) = makers.picture_to_video(None, 2, "smile", 0, no_steps)
+    (smiling,) = makers.image_to_video(None, 2, "smile", 0, no_steps)
     assert smiling.clip.frames.shape == (16, 64, 64, 3) and np.array_equal(smiling.clip.frames[0], person)
 
 
@@ -303,8 +303,8 @@ def test_scenes_and_people_are_in_no_training():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: makers.picture_to_video(None, 13, "smile", 0, no_steps),
-        lambda: makers.picture_to_video(None, 1, "anger", 0, no_steps),
+        lambda: makers.image_to_video(None, 13, "smile", 0, no_steps),
+        lambda: makers.image_to_video(None, 1, "anger", 0, no_steps),
         lambda: makers.transfer_motion(None, 1, None, 0, no_steps),
         lambda: makers.stylize_clip(None, 1, "cubism", None, no_steps),
         lambda: makers.stylize_clip(None, 0, "woodcut", None, no_steps),

@@ -18,6 +18,7 @@ STUDIES = {
     "video-gan-live": ("digits",),
     "flow-gan": ("faces",),
     "autoregressive": ("digits",),
+    "unseen-corruptions": ("digits",),
 }
 
 
@@ -45,6 +46,7 @@ def _ablate(options):
     from ..experiments import (
         autoregressive,
         convlstm,
+        corruptions,
         diffusion,
         flow_gan,
         gan,
@@ -73,6 +75,7 @@ def _ablate(options):
         "video-gan-live": video_gan.run_live,
         "flow-gan": flow_gan.run_ablation,
         "autoregressive": autoregressive.run_ablation,
+        "unseen-corruptions": corruptions.run_unseen,
     }[options.name]
     begun, name = run.provenance(), f"{options.name}-ablation-{dataset}"
     path = check_writable(options.output_dir) / f"{name}.json"

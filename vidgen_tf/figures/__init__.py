@@ -1,8 +1,9 @@
-"""Figures in one style: fixed colours for the same things in every chapter, the charts that recur, and diagrams of networks that
-are drawn from the Keras models themselves. It imports no Keras: a model comes as an argument."""
+"""Figures in one style: fixed colours for the same things in every chapter, the charts that recur, pictures of single pixels, and
+diagrams of networks that are drawn from the Keras models themselves. It imports no Keras: a model comes as an argument."""
 
 from .architecture import Architecture, draw_architecture
 from .charts import compare_bars, compare_curves, loss_curves, running_mean
+from .pixels import draw_motion_vectors, draw_numbers, draw_patch, draw_row_warp
 from .style import FAMILIES, ROLES, color_of, use_style
 
 __all__ = [
@@ -13,6 +14,10 @@ __all__ = [
     "compare_bars",
     "compare_curves",
     "draw_architecture",
+    "draw_motion_vectors",
+    "draw_numbers",
+    "draw_patch",
+    "draw_row_warp",
     "loss_curves",
     "running_mean",
     "use_style",

@@ -1,4 +1,4 @@
-"""Picture to video and sketch to video, of drawn faces: what is known and what words ask for in, clips out."""
+"""Image to video and sketch to video, of drawn faces: what is known and what words ask for in, clips out."""
 
 import re
 

@@ -14,8 +14,33 @@ from ..worlds.corruptions import CORRUPTIONS
 from .recipe import Recipe
 
 
-def train_classifier(recipe, model, steps, checkpoint):
+def fit_classifier(model, frames, labels, steps, seed=0, checkpoint=None):
     """Trains a classifier with the cross-entropy of each of its outputs; a label of -1 counts for nothing.
+
+    Args:
+        model: classifier of frames, of clips or of styles.
+        frames: uint8 `(N, ...)`, as the model takes them.
+        labels: dict from an output to int `(N,)`.
+        steps: training steps in all, a multiple of 50.
+        seed: non-negative int, order of the batches.
+        checkpoint: file of the checkpoint, or None.
+
+    Returns:
+        The history of `training.fit`.
+    """
+    learning_rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+    model.compile(keras.optimizers.AdamW(learning_rate, weight_decay=0.01), dict.fromkeys(labels, loss), jit_compile=False)
+
+    def batches(first):
+        data = pipeline(frames, *labels.values(), batch_size=64, seed=seed, first_step=first)
+        return data.map(lambda frames, *batch: (frames, dict(zip(labels, batch))))
+
+    return training.fit(model, batches, steps, checkpoint=checkpoint, log_interval=50)
+
+
+def train_classifier(recipe, model, steps, checkpoint):
+    """Trains a classifier on what its evaluation says.
 
     Args:
         recipe: `Recipe`, whose evaluation is a name in `LABELS`.
@@ -26,16 +51,7 @@ def train_classifier(recipe, model, steps, checkpoint):
     Returns:
         The history of `training.fit`.
     """
-    frames, labels = LABELS[recipe.evaluation]("train")
-    learning_rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
-    model.compile(keras.optimizers.AdamW(learning_rate, weight_decay=0.01), dict.fromkeys(labels, loss), jit_compile=False)
-
-    def batches(first):
-        data = pipeline(frames, *labels.values(), batch_size=64, seed=recipe.seed, first_step=first)
-        return data.map(lambda frames, *batch: (frames, dict(zip(labels, batch))))
-
-    return training.fit(model, batches, steps, checkpoint=checkpoint, log_interval=50)
+    return fit_classifier(model, *LABELS[recipe.evaluation]("train"), steps, recipe.seed, checkpoint)
 
 
 _DIGIT_IMAGES = Recipe(

@@ -1,4 +1,4 @@
-"""How the models of picture to video and sketch to video are trained: of motion, of pixels, of colours, and of sketches."""
+"""How the models of image to video and sketch to video are trained: of motion, of pixels, of colours, and of sketches."""
 
 import dataclasses
 

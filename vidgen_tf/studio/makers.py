@@ -189,7 +189,7 @@ def people(size):
     return dataclasses.replace(SCENES["faces"], options={"size": size}).make("test", 0, NUM_PEOPLE)
 
 
-def picture_to_video(picture, person, expression, seed, on_step):
+def image_to_video(picture, person, expression, seed, on_step):
     """A clip that begins with a picture of a face, with a chosen expression, by chapter 14's models of motion and of pixels.
 
     Args:
@@ -214,7 +214,7 @@ def picture_to_video(picture, person, expression, seed, on_step):
         on_step(Step(0, 1))
         (clip,) = clips_of_picture(first, labels=read_prompt(expression), seed=int(seed))
         on_step(Step(1, 1))
-    settings = {"task": "picture_to_video", "models": [MOTION_MODEL, ANIMATOR], "seed": int(seed), "expression": expression}
+    settings = {"task": "image_to_video", "models": [MOTION_MODEL, ANIMATOR], "seed": int(seed), "expression": expression}
     settings |= {"person": None if picture else int(person)}
     return [Result(clip, f"{_name_of(picture, person)}: {expression}", settings, is_composite=True)]
 

@@ -63,7 +63,7 @@ class Page:
             with gr.Tabs():
                 self._prompt_tab("prompt_to_video", self._guidance)
                 self._prompt_tab("prompt_to_picture", lambda: [self._number("frame", 16)])
-                self._face_tab("picture_to_video", self._picture_inputs)
+                self._face_tab("image_to_video", self._picture_inputs)
                 self._sketch_tab()
                 self._face_tab("transfer_motion", self._motion_inputs)
                 self._style_tab()
@@ -128,7 +128,7 @@ class Page:
             self._add(gr.Markdown, f"limits_of_{key}", "value")
             self._add(gr.Markdown, "people", "value")
             gr.HTML(view.people(makers.people(64).frames[:, 0]))
-            self._job(key, inputs(), {"picture_to_video": "motion-diffusion-faces"}.get(key, "flow-gan-faces"))
+            self._job(key, inputs(), {"image_to_video": "motion-diffusion-faces"}.get(key, "flow-gan-faces"))
 
     def _picture_inputs(self):
         person = self._number("person", 1)
@@ -296,9 +296,9 @@ def _prompt_to_picture(inputs, on_step):
     return makers.prompt_to_picture(prompt, _seed_of(seed), _whole(frame, 1, 16), on_step)
 
 
-def _picture_to_video(inputs, on_step):
+def _image_to_video(inputs, on_step):
     picture, person, expression, seed = inputs
-    return makers.picture_to_video(picture, _person(person), expression, _seed_of(seed), on_step)
+    return makers.image_to_video(picture, _person(person), expression, _seed_of(seed), on_step)
 
 
 def _sketch_to_video(inputs, on_step):
@@ -338,7 +338,7 @@ def _blind_test(inputs, on_step):
 JOBS = {  # key of a tab -> function of what its components hold and of `on_step`
     "prompt_to_video": _prompt_to_video,
     "prompt_to_picture": _prompt_to_picture,
-    "picture_to_video": _picture_to_video,
+    "image_to_video": _image_to_video,
     "sketch_to_video": _sketch_to_video,
     "transfer_motion": _transfer_motion,
     "stylize": _stylize,

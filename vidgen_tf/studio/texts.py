@@ -39,7 +39,7 @@ TEXTS = {
     # tabs
     "prompt_to_video": ("Prompt to video", "文字生成视频"),
     "prompt_to_picture": ("Prompt to picture", "文字生成图片"),
-    "picture_to_video": ("Picture to video", "图片生成视频"),
+    "image_to_video": ("Image to video", "图像生成视频"),
     "sketch_to_video": ("Sketch to video", "草图生成视频"),
     "transfer_motion": ("Motion transfer", "动作迁移"),
     "stylize": ("Style", "风格迁移"),
@@ -101,7 +101,7 @@ TEXTS = {
         "people who haven't agreed.",
         "这个模型只认识正面的手绘脸。它处理不了照片；也不要用未经同意的人的图像。",
     ),
-    "limits_of_picture_to_video": (
+    "limits_of_image_to_video": (
         "Measured on 250 people that no model learned from: in 98 of 100 clips a classifier sees the expression that was asked "
         "for, on the person of the picture.",
         "在 250 个未参与训练的人物上测得：每 100 段视频中有 98 段，分类器看到的是所要求的表情，而且人物没有变。",
