@@ -100,6 +100,7 @@ def test_data_show_takes_a_users_own_folder_of_videos_or_pictures(tmp_path, caps
         (["train", "text-to-video"], "Train text-to-video-digits or text-to-video-shapes"),
         (["train", "vae-digits", "--from-scratch"], "Only text-to-video is trained --from-scratch"),
         (["train", "text-to-video", "--from-scratch", "--budget", "fast"], "--budget is for recipes"),
+        (["train", "text-to-video", "--from-scratch", "--release"], "`ablate from-scratch --release` records"),
         (["train", "text-to-video", "--from-scratch", "--steps", "101"], "--steps are a multiple of 50 above 100"),
         (["train", "vae-digits", "--output-dir", ""], "is empty"),
         (["sample", "nothing"], "There are no weights named 'nothing'"),

@@ -227,6 +227,20 @@ def test_a_training_from_scratch_that_was_stopped_ends_like_one_that_was_not(few
     assert sorted(path.suffix for path in tmp_path.glob("*.*")) == [".h5", ".h5", ".json"], "checkpoints are gone"
 
 
+def test_each_seed_is_trained_from_scratch_and_keeps_its_curve(monkeypatch, tmp_path):
+    asked = []
+
+    def train(dataset, folder, autoencoder_steps, steps, seed):
+        asked.append((autoencoder_steps, steps, seed))
+        return [{"step": step, "joint_accuracy": 0.5, "seconds": 1.0} for step in (1, 2)]
+
+    monkeypatch.setattr(text_to_video, "train_from_scratch", train)
+    rows = text_to_video.run_from_scratch("shapes", tmp_path / "rows.json", seeds=(1, 2))
+    assert asked == [(9000, 2500, 1), (9000, 2500, 2), (0, 1000, 1), (0, 1000, 2)]
+    names = ["from scratch"] * 4 + ["shipped autoencoder"] * 4
+    assert [(row["variant"], row["seed"], row["step"]) for row in rows] == list(zip(names, [1, 1, 2, 2] * 2, [1, 2] * 4))
+
+
 def test_a_training_from_scratch_of_another_data_set_is_refused(tmp_path):
     with pytest.raises(CourseError, match="no text-to-video of 'faces'; there is one of digits, shapes"):
         text_to_video.train_from_scratch("faces", tmp_path, 100)

@@ -124,9 +124,9 @@ def _train_from_scratch(options):
         raise CourseError(f"Only text-to-video is trained --from-scratch, not {options.name}.")
     if options.budget:
         raise CourseError("--budget is for recipes: from scratch, give --autoencoder-steps and --steps.")
-    from .. import zoo
+    if options.release:
+        raise CourseError("--release is for recipes: `ablate from-scratch --release` records the accuracies of three seeds.")
     from ..experiments import text_to_video
-    from ..recipes import run
     from ..recipes.diffusion import WARMUP_STEPS
 
     dataset, steps = options.dataset or "digits", options.steps or 2500
@@ -135,16 +135,10 @@ def _train_from_scratch(options):
         autoencoder_steps = text_to_video.AUTOENCODER_STEPS[dataset]
     if steps <= WARMUP_STEPS or steps % 50 or autoencoder_steps % 100:
         raise CourseError(f"--steps are a multiple of 50 above {WARMUP_STEPS}, --autoencoder-steps a multiple of 100.")
-    begun, folder = run.provenance(), options.output_dir or SCRATCH
+    folder = options.output_dir or SCRATCH
     rows = text_to_video.train_from_scratch(dataset, folder, autoencoder_steps, steps, resume=options.resume)
     for row in rows:
         others = ", ".join(f"{name} {value:.2f}" for name, value in row.items() if not name.endswith("seconds"))
         print(f"{row['seconds'] / 60:5.1f} minutes: {others}")
     print(f"wrote the weights and curve.json to {folder}; sample with them:")
     print(f"python -m vidgen_tf sample text-to-video --weights {folder} --prompt ...")
-    if options.release:
-        name = f"text-to-video-{'from-scratch' if autoencoder_steps else 'shipped-autoencoder'}-{dataset}"
-        details = f"--dataset {dataset} --autoencoder-steps {autoencoder_steps} --steps {steps}"
-        command = f"python -m vidgen_tf train text-to-video --from-scratch {details}"
-        zoo.record_experiment(name, rows, command, text_to_video.SEED, begun)
-        print(f"recorded as {name} in the zoo")

@@ -1,5 +1,6 @@
 """Experiments of chapter 13: an ablation study of the text-to-video models, and text to video trained from scratch."""
 
+import tempfile
 import time
 
 import numpy as np
@@ -25,12 +26,18 @@ from ..recipes.vae import fit_vae
 from ..worlds import shapes
 from ..zoo.experiments import write_rows
 from ..zoo.weights import write_weights
-from .ablation import change_recipe, train_variants
+from .ablation import change_recipe, run_variants, train_variants
 
 SEED = 13
 SEEDS = (13, 113, 213)  # of the ablation study
 GUIDANCE_SCALE = 2.5  # of the ablation study, one for the whole caption
 AUTOENCODER_STEPS = {"digits": 1500, "shapes": 9000}  # from scratch: a blurred digit can be read, a blurred triangle is a circle
+
+FROM_SCRATCH = "from scratch"
+SCRATCH_STEPS = {  # variant -> training steps of the transformer
+    "digits": {FROM_SCRATCH: 2500},
+    "shapes": {FROM_SCRATCH: 2500, "shipped autoencoder": 1000},
+}
 
 # Variant -> what it changes in the one before it; the first ones lack what the others add, the last are the shipped recipes.
 ABLATIONS = {
@@ -160,6 +167,28 @@ def train_from_scratch(dataset, folder, autoencoder_steps, steps=2500, eval_inte
     for path in kept.values():
         path.unlink(missing_ok=True)
     return rows
+
+
+def run_from_scratch(dataset, path, steps=None, seeds=SEEDS):
+    """Text to video from scratch with each seed; of shapes once more on the shipped autoencoder.
+
+    Args:
+        dataset: str, "digits" or "shapes".
+        path: Path of a file (.json) that keeps the rows until all are there: those in it are not made again.
+        steps: training steps of the transformer, a multiple of 50; None for `SCRATCH_STEPS`.
+        seeds: sequence of non-negative int: each variant is trained once with each.
+
+    Returns:
+        list of dicts, the rows of `train_from_scratch` with "variant", a name in `SCRATCH_STEPS[dataset]`, and "seed".
+    """
+
+    def make(name, seed):
+        options = (AUTOENCODER_STEPS[dataset] if name == FROM_SCRATCH else 0, steps or SCRATCH_STEPS[dataset][name])
+        with tempfile.TemporaryDirectory() as folder:
+            return {"curve": train_from_scratch(dataset, folder, *options, seed=seed)}
+
+    runs = run_variants(SCRATCH_STEPS[dataset], path, seeds, make)
+    return [{"variant": run["variant"], "seed": run["seed"]} | row for run in runs for row in run["curve"]]
 
 
 def _autoencoder(recipe, steps, seed, checkpoint):
