@@ -10,7 +10,7 @@ from .base import Config, ConfiguredModel, check_float_frames
 
 
 def warp(frames, flow):
-    """Backward warping: each pixel fetches its colour from where the flow points, `frames(x + flow(x))`.
+    """Backward warping: each pixel takes its colour from where the flow points, `frames(x + flow(x))`.
 
     Between pixels the four neighbours are mixed (bilinear interpolation), outside of a frame its border is repeated. The gradient
     reaches both arguments; that of the flow is the slope of the image where the pixel was fetched.
