@@ -21,8 +21,14 @@ for i in range(n - k + 1):
     total += share * np.sort(errors, axis=-1)[:, i]
     share *= (n - k - i) / max(n - 1 - i, 1)
 return total.mean()""",
+    "linear_elbo": """total = w**2 + sigma**2
+ratio, off = variance * total / sigma**2, (mean - w * x / total) ** 2 * total / sigma**2
+return -(x**2) / (2 * total) - np.log(2 * np.pi * total) / 2 - (ratio + off - 1 - np.log(ratio)) / 2""",
     "one_step_of_perfection": "end = np.zeros_like(noise) + np.mean(clips, axis=0)\nreturn [noise - end, end]",
-    "shifted_levels": "return [1 / (1 + (1 / t - 1) / shift) if t else 0.0 for t in (1 - np.arange(steps + 1) / steps)]",
+    "factorised_attention": """b, t, s, d = x.shape
+x = x + ops.reshape(spatial(ops.reshape(x, (-1, s, d))), (b, t, s, d))
+y = np.swapaxes(x, 1, 2)
+return np.swapaxes(y + np.asarray(temporal(np.concatenate(list(y)))).reshape(b, s, t, d), 1, 2)""",
     "perfect_velocity": """out = []
 for z in place:
     d = np.array([np.linalg.norm(z - (1 - t) * x) ** 2 for x in clips])
@@ -31,14 +37,14 @@ for z in place:
 return np.array(out)""",
     "tilted": "p, asked = np.array(p), np.array(asked)\nweight = asked**w * p ** (1.0 - w)\nreturn list(weight / weight.sum())",
     "guided_between": "on = ((low <= t) * (t <= high))[:, :, None]\nreturn asked + on * (scale - 1) * (asked - nothing)",
-    "nearest_word": """def edits(a, b):
-    if not (a and b):
-        return len(a) + len(b)
-    if a[-1] == b[-1]:
-        return edits(a[:-1], b[:-1])
-    return 1 + min(edits(a[:-1], b), edits(a, b[:-1]), edits(a[:-1], b[:-1]))
-count, place = min((edits(piece, word), i) for i, word in enumerate(known))
-return known[place], count""",
+    "cross_attention": """out = np.zeros(queries.shape)
+for b, counted in enumerate(np.asarray(mask, bool)):
+    for t, query in enumerate(queries[b]):
+        scores = keys[b][counted] @ query / len(query) ** 0.5
+        if len(scores):
+            weights = np.exp(scores - np.max(scores))
+            out[b, t] = weights @ values[b][counted] / weights.sum()
+return out""",
     "psnr_of_black": "return 20 * np.log10(255 / np.sqrt(white_share * 255**2))",
     "clips_needed": "n = 1\nwhile (2 * features + features * (features + 1) / 2) / n > bound:\n    n += 1\nreturn n",
     "moved_distance": """least = np.inf
@@ -56,11 +62,26 @@ for s in {places}:
     moved = np.flatnonzero(np.any(np.abs(model(disturbed) - before) > {least}, axis=(0, 2)))
     ahead = max([ahead, *(s - moved)])
 return ahead"""
+ELBO = "return -({error}) / {by} - 0.5 * np.log(2 * np.pi * sigma**2) - {kl}"
+ERROR = "(x - w * mean) ** 2 + w**2 * variance"
+KL = "0.5 * (variance + mean**2 - 1 - np.log(variance))"
+REVERSED = "0.5 * (1 / variance + mean**2 / variance - 1 + np.log(variance))"
 ALL, LAST = "range(frames.shape[1])", "[frames.shape[1] - 1]"
 PERFECT = """logits = -{distance} / {width}
 weights = np.exp(logits{guard})
 return (place - weights @ clips / weights.sum(axis=1, keepdims=True)) / t"""
 SQUARED, GUARD = "np.sum((place[:, None] - (1 - t) * clips[None]) ** 2, axis=-1)", " - logits.max(axis=1, keepdims=True)"
+SHAPE, PATCHES = "b, t, s, d = x.shape", "x.transpose(0, 2, 1, 3).reshape(b * s, t, d)"
+FACTORISED = SHAPE + """
+x = x + np.reshape(spatial(x.reshape(b * t, s, d)), x.shape)
+y = np.reshape(temporal({rows}), {back}
+return x + (y.transpose(0, 2, 1, 3) if y.shape == (b, s, t, d) else y)"""
+ROOT = " / np.sqrt(queries.shape[-1])"
+CROSS = """scores = np.einsum("btd,bld->btl", queries, keys){root}
+e = np.exp(scores - np.max(scores, axis=-1, keepdims=True))
+w = {masked}
+w = w / w.sum(axis=-1, keepdims=True)
+return w @ values"""
 GUIDED = "within = {within}\nreturn np.where({mask}, nothing + scale * (asked - nothing), asked)"
 MOVED = """a, b = {kind}(clip), {kind}(training_clip)
 offsets = range(-reach, reach + 1)
@@ -101,12 +122,23 @@ WRONG = [
         "return float(np.mean(np.sort(errors, axis=1) @ np.array(ways)))",
         "best of all",
     ),
+    ("linear_elbo", ELBO.format(error="(x - w * mean) ** 2", by="(2 * sigma**2)", kl=KL), "average the error over z"),
+    ("linear_elbo", ELBO.format(error=ERROR, by="sigma**2", kl=KL), "its half and constant"),
+    ("linear_elbo", ELBO.format(error=ERROR, by="(2 * sigma**2)", kl=REVERSED), "not reversed"),
+    ("linear_elbo", ELBO.format(error=ERROR, by="(2 * sigma**2)", kl=f"2 * {KL}"), "minus KL"),
     ("one_step_of_perfection", "mean = clips.mean(axis=0)\nreturn noise - mean, mean", "a velocity and an end"),
     ("one_step_of_perfection", "v = np.mean(noise[:, None] - clips, axis=(0, 1))\nreturn v + 0 * noise, noise - v", "its own"),
     ("one_step_of_perfection", "v = noise - clips.mean(axis=0)\nreturn v, noise + v", "one step"),
-    ("shifted_levels", "t = np.linspace(1, 0, steps)\nreturn shift * t / (1 + (shift - 1) * t)", "5 levels"),
-    ("shifted_levels", "t = np.linspace(1, 0, steps + 1)\nreturn t / (shift + (1 - shift) * t)", "in the middle"),
-    ("shifted_levels", "t = np.linspace(0, 1, steps + 1)\nreturn shift * t / (1 + (shift - 1) * t)", "changes nothing"),
+    ("factorised_attention", FACTORISED.format(rows="x.reshape(b * s, t, d)", back="x.shape)"), "transpose, then reshape"),
+    ("factorised_attention", FACTORISED.format(rows=PATCHES, back="x.shape)"), "transpose, then reshape"),
+    ("factorised_attention", FACTORISED.format(rows=PATCHES, back="(b, s, t, d))").replace("x + np", "np", 1), "add each"),
+    ("factorised_attention", f"{SHAPE}\ny = {PATCHES}\nreturn (y + temporal(y)).reshape(b, s, t, d)", "axes back"),
+    (
+        "factorised_attention",
+        f"{SHAPE}\nwhole = x.reshape(b * t, s, d)\nspace = np.reshape(spatial(whole), x.shape)\n"
+        f"time = np.reshape(temporal({PATCHES}), (b, s, t, d)).transpose(0, 2, 1, 3)\nreturn x + space + time",
+        "what spatial has made",
+    ),
     ("perfect_velocity", PERFECT.format(distance=SQUARED, width="(2 * t)", guard=GUARD), "2 t"),
     ("perfect_velocity", PERFECT.format(distance=f"np.sqrt({SQUARED})", width="(2 * t**2)", guard=GUARD), "squared distances"),
     ("perfect_velocity", PERFECT.format(distance=SQUARED, width="(2 * t**2)", guard=""), "before exp"),
@@ -121,19 +153,13 @@ WRONG = [
     ("guided_between", GUIDED.format(within="(t > low) & (t < high)", mask="within[..., None]"), "belong to the interval"),
     ("guided_between", GUIDED.format(within="(t >= low) & (t <= high)", mask="within"), "add an axis"),
     ("guided_between", GUIDED.format(within="(t >= low) & (t <= high)", mask="within.any()"), "for each clip"),
-    (
-        "nearest_word",
-        "import difflib\nreturn difflib.get_close_matches(piece, known, 1, 0)[0], 1 - int(piece in known)",
-        "one edit",
-    ),
-    (
-        "nearest_word",
-        "def edits(a, b):\n    table = {}\n    for i in range(len(a) + 1):\n        for j in range(len(b) + 1):\n"
-        "            table[i, j] = i + j if not i * j else min(table[i - 1, j] + 1, table[i, j - 1] + 1,"
-        " table[i - 1, j - 1] + 2 * (a[i - 1] != b[j - 1]))\n    return table[len(a), len(b)]\n"
-        "best = min(known, key=lambda word: edits(piece, word))\nreturn best, edits(piece, best)",
-        "replaced is one edit",
-    ),
+    ("cross_attention", CROSS.format(root="", masked="e * mask[:, None]"), "root of D"),
+    ("cross_attention", CROSS.format(root=ROOT, masked="e"), "mask before the softmax"),
+    ("cross_attention", CROSS.format(root=ROOT, masked="np.exp(scores * mask[:, None])"), "mask before the softmax"),
+    ("cross_attention", CROSS.format(root=ROOT, masked="np.exp(scores - 1e9 * (1 - mask[:, None]))"), "gives zeros"),
+    ("cross_attention", CROSS.format(root=ROOT, masked="e * mask[:, None]"), "gives zeros"),
+    ("cross_attention", CROSS.format(root=ROOT, masked="e").replace("w @", "w * mask[:, None] @"), "add up to 1"),
+    ("cross_attention", CROSS.format(root=ROOT, masked="e * mask[:, None]").replace("axis=-1", "axis=1"), "add up to 1"),
     ("psnr_of_black", "return -20 * np.log10(white_share)", "hundredth"),
     ("psnr_of_black", "return 20 * (1 - white_share) / 0.99", "3 dB"),
     ("clips_needed", "return int((2 * features + features * (features + 1) / 2) / bound)", "23 clips"),

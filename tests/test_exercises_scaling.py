@@ -67,7 +67,7 @@ WRONG = [
     ("cheapest_plan", SENT, SENT.replace("2 * 2 *", "2 *"), "at every step"),
     ("cheapest_plan", HOURS, "hours = clips / n * work / rate / 3600", "stage 3 sends|at every step"),
     ("cheapest_plan", HOURS, HOURS.replace("clips / n", "clips"), "share the clips"),
-    ("cheapest_plan", "hours * n * price", "hours * price", "one GPU sends nothing|each at price"),
+    ("cheapest_plan", "hours * n * gpu_hour_cost", "hours * gpu_hour_cost", "one GPU sends nothing|each costs"),
     ("cheapest_plan", "        return None", "        return 0, 0, None", "nothing fits"),
     ("cheapest_plan", "need > memory", "need > memory * n", "not where stage 1|nothing fits|nothing twice|stage 3 sends"),
 ]

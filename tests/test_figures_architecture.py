@@ -351,6 +351,25 @@ def test_a_call_is_followed_where_a_model_has_no_graph(diagrams):
     assert titles(draw_architecture(Stepwise(steps=1))) == ["x", "Dense", "Dense", "+", "output"]
 
 
+def test_a_call_with_a_dict_of_inputs_is_followed():
+    class Joined(keras.Model):
+        def __init__(self):
+            super().__init__(name="joined")
+            self.dense = layers.Dense(3)
+
+        def build(self, shapes):
+            self.dense.build((None, 9))
+
+        def call(self, inputs):
+            return self.dense(ops.concatenate([inputs["condition"], inputs["tokens"]], axis=-1))
+
+    model = Joined()
+    model.build({"condition": (None, 4), "tokens": (None, 5)})
+    diagram = draw_architecture(model)
+    assert "B × 4" in shapes(diagram) and "B × 5" in shapes(diagram)
+    assert {"Concatenate", "Dense"} <= set(titles(diagram))
+
+
 def test_random_layers_are_not_called():
     class Noisy(keras.Model):
         def __init__(self):

@@ -86,6 +86,8 @@ def call_graph(layer):
         return None
 
     def symbols(shape):
+        if isinstance(shape, dict):
+            return {name: symbols(part) for name, part in shape.items()}
         if any(isinstance(part, (list, tuple)) for part in shape):
             return [symbols(part) for part in shape]
         return _symbolic(shape, "float32")

@@ -34,10 +34,11 @@ def draw_numbers(axes, values, largest=None):
         text = str(value).replace("-", "−")
         axes.text(x, y, text, ha="center", va="center", fontsize=SMALL, color=color)
     axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
 
 
 def draw_motion_vectors(axes, frame, vectors, chosen=None):
-    """A frame cut into blocks: an arrow from the middle of each block that moves to that of the patch it is fetched from.
+    """A frame cut into blocks: an arrow from the middle of each block that moves to that of the patch that predicts it.
 
     Args:
         axes: matplotlib axes.
@@ -59,8 +60,8 @@ def draw_motion_vectors(axes, frame, vectors, chosen=None):
     y, x = np.nonzero(np.any(vectors, axis=-1))
     u, v = np.asarray(vectors)[y, x].T
     middle = (side - 1) / 2
-    style = {"color": ARROW, "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.012, "edgecolor": INK, "linewidth": 0.4}
-    axes.quiver(x * side + middle, y * side + middle, u, v, zorder=3, **style)
+    style = {"color": ARROW, "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.01, "headwidth": 3.5, "headlength": 3.5}
+    axes.quiver(x * side + middle, y * side + middle, u, v, headaxislength=3.5, zorder=3, **style)
     if chosen is not None:
         draw_patch(axes, chosen[1] * side, chosen[0] * side, side)
     axes.set(xticks=[], yticks=[], xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
@@ -92,20 +93,21 @@ def draw_row_warp(axes, old, new, targets=None, sources=None):
         sources: float array `(W,)`, the old position that each new pixel looks up (backward warping); or None.
 
     Raises:
-        CourseError: not exactly one of targets and sources, or rows of different lengths.
+        CourseError: not exactly one of targets and sources, rows of different lengths, or a position outside of them.
     """
     if (targets is None) == (sources is None):
         raise CourseError("Give either targets, to warp forward, or sources, to warp backward.")
     ends = np.asarray(sources if targets is None else targets)
-    if not np.shape(old) == np.shape(new) == ends.shape:
-        raise CourseError(f"The rows and positions must be equally long, got {np.shape(old)}, {np.shape(new)} and {ends.shape}.")
+    if not np.shape(old) == np.shape(new) == ends.shape or ends.min() < 0 or ends.max() > len(old) - 1:
+        shapes = f"{np.shape(old)}, {np.shape(new)} and {ends.shape}"
+        raise CourseError(f"Two rows and positions within them must be equally long, got {shapes}, up to {ends.max()}.")
     counts = np.ones(len(old), int) if targets is None else np.bincount(ends, minlength=len(old))
     _draw_row(axes, old, 0, np.ones(len(old), int))
     _draw_row(axes, new, 1 + ROW_GAP, counts)
     top, bottom, start = 1.06, 0.94 + ROW_GAP, np.arange(len(old))
     for a, b in zip(start, ends):
         tail, head = ((a, top), (b, bottom)) if sources is None else ((a, bottom), (b, top))
-        color = OVERLAP if counts[min(int(b), len(old) - 1)] > 1 else "#3d4450"
+        color = OVERLAP if counts[int(b)] > 1 else "#3d4450"
         arrow = {"arrowstyle": "-|>", "color": color, "shrinkA": 0, "shrinkB": 0, "linewidth": 1.4}
         axes.annotate("", (head[0] + 0.5, head[1]), (tail[0] + 0.5, tail[1]), arrowprops=arrow)
     axes.set(xlim=(-0.05, len(old) + 0.05), ylim=(2.05 + ROW_GAP, -0.05), aspect="equal")
