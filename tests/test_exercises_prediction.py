@@ -72,10 +72,13 @@ weights = np.exp(logits{guard})
 return (place - weights @ clips / weights.sum(axis=1, keepdims=True)) / t"""
 SQUARED, GUARD = "np.sum((place[:, None] - (1 - t) * clips[None]) ** 2, axis=-1)", " - logits.max(axis=1, keepdims=True)"
 SHAPE, PATCHES = "b, t, s, d = x.shape", "x.transpose(0, 2, 1, 3).reshape(b * s, t, d)"
-FACTORISED = SHAPE + """
+FACTORISED = (
+    SHAPE
+    + """
 x = x + np.reshape(spatial(x.reshape(b * t, s, d)), x.shape)
 y = np.reshape(temporal({rows}), {back}
 return x + (y.transpose(0, 2, 1, 3) if y.shape == (b, s, t, d) else y)"""
+)
 ROOT = " / np.sqrt(queries.shape[-1])"
 CROSS = """scores = np.einsum("btd,bld->btl", queries, keys){root}
 e = np.exp(scores - np.max(scores, axis=-1, keepdims=True))

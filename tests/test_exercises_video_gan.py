@@ -19,7 +19,7 @@ RIGHT = [
     (
         "vgan_clip",
         "still = np.repeat(background[:, None], mask.shape[1], axis=1)\n"
-        "return still + mask * (foreground - still), price * np.abs(mask).sum() / mask.size",
+        "return still + mask * (foreground - still), sparsity_weight * np.abs(mask).sum() / mask.size",
     ),
     (
         "difference_discriminator",
@@ -61,9 +61,9 @@ WRONG = [
     ("count_lookalikes", "return int(np.prod(np.arange(1, len(clip) + 1)))", "equal frames change places"),
     ("count_lookalikes", "np.prod([np.prod(np.arange(1, n + 1)) for n in times])", "times.max()", "equal frames|each group"),
     ("vgan_clip", "mask * foreground + (1 - mask) * still", "(1 - mask) * foreground + mask * still", "where the mask is 1"),
-    ("vgan_clip", "np.mean(np.abs(mask))", "np.sum(np.abs(mask))", "the price"),
+    ("vgan_clip", "np.mean(np.abs(mask))", "np.sum(np.abs(mask))", "the penalty"),
     ("vgan_clip", "background[:, None]", "background[:1, None]", "its own still picture"),
-    ("vgan_clip", "price * np.mean", "0.1 * np.mean", "the weight that it is given"),
+    ("vgan_clip", "sparsity_weight * np.mean", "0.1 * np.mean", "the weight that it is given"),
     ("difference_discriminator", "(frames[:, 1:] - frames[:, :-1]) / 2", "frames[:, 1:]", "a still picture added"),
     (
         "difference_discriminator",

@@ -44,6 +44,27 @@ def add_parser(commands):
 
 def _ablate(options):
     from .. import zoo
+    from ..files import check_writable
+    from ..recipes import run
+
+    dataset = options.dataset or STUDIES[options.name][0]
+    if dataset not in STUDIES[options.name]:
+        raise CourseError(f"There is no ablation study of {options.name} on {dataset}.")
+    begun, name = run.provenance(), f"{options.name}-ablation-{dataset}"
+    path = check_writable(options.output_dir) / f"{name}.json"
+    if not options.resume:
+        path.unlink(missing_ok=True)
+    rows = _study(options.name)(dataset, path)
+    for row in rows:
+        print(", ".join(f"{key} {value}" for key, value in row.items()))
+    if options.release:
+        command = f"python -m vidgen_tf ablate {options.name} --dataset {dataset}"
+        zoo.record_experiment(name, rows, command, min(row.get("seed", 0) for row in rows), begun)
+        print(f"recorded as {name} in the zoo")
+
+
+def _study(name):
+    """The function that makes a study's rows, of a data set and the path of the file that keeps them."""
     from ..experiments import (
         autoregressive,
         convlstm,
@@ -57,13 +78,8 @@ def _ablate(options):
         vae,
         video_gan,
     )
-    from ..files import check_writable
-    from ..recipes import run
 
-    dataset = options.dataset or STUDIES[options.name][0]
-    if dataset not in STUDIES[options.name]:
-        raise CourseError(f"There is no ablation study of {options.name} on {dataset}.")
-    study = {
+    return {
         "gan-losses": gan.run_losses,
         "gan-output": gan.run_outputs,
         "vae-beta": vae.run_betas,
@@ -78,15 +94,4 @@ def _ablate(options):
         "flow-gan": flow_gan.run_ablation,
         "autoregressive": autoregressive.run_ablation,
         "unseen-corruptions": corruptions.run_unseen,
-    }[options.name]
-    begun, name = run.provenance(), f"{options.name}-ablation-{dataset}"
-    path = check_writable(options.output_dir) / f"{name}.json"
-    if not options.resume:
-        path.unlink(missing_ok=True)
-    rows = study(dataset, path)
-    for row in rows:
-        print(", ".join(f"{key} {value}" for key, value in row.items()))
-    if options.release:
-        command = f"python -m vidgen_tf ablate {options.name} --dataset {dataset}"
-        zoo.record_experiment(name, rows, command, min(row.get("seed", 0) for row in rows), begun)
-        print(f"recorded as {name} in the zoo")
+    }[name]

@@ -48,7 +48,8 @@ def test(root, arguments, fast):
     rows = []
     os.environ.update(VIDGEN_QUIET="1", VIDGEN_BUDGET="fast")
     if not _split_paths(arguments)[0]:  # two processes share the cores: on two cores that saves a sixth of the time
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
+        for library in ("TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(library, str(max(1, (os.cpu_count() or 1) // 2)))
     with tempfile.TemporaryDirectory() as folder:
         for number, (title, command, is_pytest) in enumerate(_parts(root, arguments, fast)):
             print("\n=== " + title, flush=True)
