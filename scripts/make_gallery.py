@@ -14,7 +14,7 @@ SHOWN = [
     ("prompt_to_video", lambda: makers.prompt_to_video("一个人，金色的长头发，开口说话", 0, None, no_steps)),
     ("prompt_to_video", lambda: makers.prompt_to_video("a large red circle falls and bounces", 0, None, no_steps)),
     ("prompt_to_video", lambda: makers.prompt_to_video("数字7先向左再向右移动。", 0, None, no_steps)),
-    ("picture_to_video", lambda: makers.picture_to_video(None, 6, "surprise", 0, no_steps)),
+    ("image_to_video", lambda: makers.image_to_video(None, 6, "surprise", 0, no_steps)),
     ("transfer_motion", lambda: makers.transfer_motion(None, 4, None, 3, no_steps)),
     ("stylize", lambda: makers.stylize_clip(None, 2, "watercolour", None, no_steps)),
     ("predict_next", lambda: makers.predict_next("simvp-spheres", 2, 0, no_steps)),
