@@ -12,11 +12,13 @@ from vidgen_tf import figures, zoo
 from vidgen_tf.files import atomic_path
 
 PICTURE = Path(__file__).parents[1] / "assets" / "from_nothing.png"
+VARIANT = "from scratch"  # of a record's rows; one of a single training has no variants
 RECORDS = {"digits": "from-scratch-ablation-digits", "shapes": "text-to-video-from-scratch-shapes"}
 
 
 def curves(rows):
     """Minutes, the median over seeds, and accuracies, a row for each seed; both begin at 0."""
+    rows = [row for row in rows if row.get("variant", VARIANT) == VARIANT]
     seeds = dict.fromkeys(row.get("seed") for row in rows)
     runs = [[row for row in rows if row.get("seed") == seed] for seed in seeds]
     minutes = np.median([[row["seconds"] / 60 for row in run] for run in runs], axis=0)

@@ -1,4 +1,4 @@
-"""Eight pretended devices train the transformer as one does; where JAX is not installed, that test is left out."""
+"""Eight virtual devices train the transformer as one does; where JAX is not installed, that test is left out."""
 
 import os
 import subprocess
